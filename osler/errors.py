@@ -24,7 +24,12 @@ class RecordError(OslerError):
     """
 
     def __init__(
-        self, reason: str, *, path: str | Path | None = None, line: int | None = None, field: str | None = None
+        self,
+        reason: str,
+        *,
+        path: str | Path | None = None,
+        line: int | None = None,
+        field: str | None = None,
     ) -> None:
         self.reason, self.path, self.line, self.field = reason, path, line, field
         where = "" if path is None else str(path)
