@@ -21,7 +21,17 @@ _LAZY = {
     "evaluate": "osler.evaluation",
 }
 
-__all__ = ["__version__", *_LAZY]
+__all__ = [
+    "Box",
+    "Record",
+    "Region",
+    "Turn",
+    "__version__",
+    "evaluate",
+    "load_image",
+    "load_model",
+    "train",
+]
 
 if TYPE_CHECKING:
     from osler.boxes import Box

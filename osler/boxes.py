@@ -43,12 +43,7 @@ class Box:
                 f"box ({self.x1:g}, {self.y1:g}, {self.x2:g}, {self.y2:g}) has no area: want x1 < x2, y1 < y2"
             )
         slack = 1e-6 * max(self.width, self.height)  # float round trips may leave the edge by a hair
-        if (
-            self.x1 < -slack
-            or self.y1 < -slack
-            or self.x2 > self.width + slack
-            or self.y2 > self.height + slack
-        ):
+        if self.x1 < -slack or self.y1 < -slack or self.x2 > self.width + slack or self.y2 > self.height + slack:
             raise BoxError(
                 f"box ({self.x1:g}, {self.y1:g}, {self.x2:g}, {self.y2:g}) lies outside its image "
                 f"of {self.width} x {self.height} pixels; clip it or check its unit (pixels, 0-1, 0-100, 0-1000)"

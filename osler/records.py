@@ -138,25 +138,17 @@ class Record(_Model):
             )
         for turn in self.turns:
             if turn.role != "user" and IMAGE_PLACEHOLDER in turn.text:
-                raise ValueError(
-                    f"{IMAGE_PLACEHOLDER} stands in a turn of role {turn.role!r}; only users show images"
-                )
+                raise ValueError(f"{IMAGE_PLACEHOLDER} stands in a turn of role {turn.role!r}; only users show images")
         answers = sum(turn.role == "assistant" for turn in self.turns)
         if self.extended and len(self.extended) != answers:
-            raise ValueError(
-                f"{len(self.extended)} extended texts for {answers} assistant turns; want one each"
-            )
+            raise ValueError(f"{len(self.extended)} extended texts for {answers} assistant turns; want one each")
         for number, region in enumerate(self.regions):
             if region.image >= len(self.images):
                 raise ValueError(
                     f"regions.{number}.image is {region.image} but the record has {len(self.images)} images"
                 )
             image = self.images[region.image]
-            if (
-                image.width
-                and image.height
-                and (region.box.width, region.box.height) != (image.width, image.height)
-            ):
+            if image.width and image.height and (region.box.width, region.box.height) != (image.width, image.height):
                 raise ValueError(
                     f"regions.{number}.box refers to an image of {region.box.width} x {region.box.height} "
                     f"but images.{region.image} is {image.width} x {image.height}"

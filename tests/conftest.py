@@ -18,7 +18,5 @@ def shared_data() -> Path:
     """Folder with the public development data (`vqa_rad/`, `bccd/`, `roco_text/`); skips where it is absent."""
     folder = Path(os.environ.get("OSLER_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
     if not folder.is_dir():
-        pytest.skip(
-            "public development data is absent: set OSLER_TEST_DATA to the folder that holds vqa_rad/"
-        )
+        pytest.skip("public development data is absent: set OSLER_TEST_DATA to the folder that holds vqa_rad/")
     return folder
