@@ -6,26 +6,28 @@ model, so that a malformed one fails with the field's name; reading and writing 
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator, model_validator
 
 from osler.boxes import Box
-from osler.errors import BoxError
+from osler.errors import BoxError, RecordError
 
 SCHEMA_VERSION = 1
 IMAGE_PLACEHOLDER = "<image>"
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # JSON has no NaN: written as null it would come back as another value, so it is refused at the door
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ImageRef(_Model):
     """Where one image of a record is and which part of the file is meant.
 
     Args:
-        path: file, relative to the record set's image folder (or absolute).
+        path: file, relative to the record set's image folder (or absolute; see `osler.record_images.resolve_image`).
         width: in pixels, after orientation is applied; needed when regions refer to the image.
         height: in pixels.
         sha256: of the file's bytes, hexadecimal.
@@ -59,7 +61,7 @@ class Region(_Model):
         mask: path of a mask file, relative like `ImageRef.path`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     box: Box
     label: str = Field(min_length=1)
@@ -69,13 +71,26 @@ class Region(_Model):
     @field_validator("box", mode="before")
     @classmethod
     def _read_box(cls, value: Any) -> Any:
-        if isinstance(value, dict) and set(value) == {"xyxy", "size"}:
-            try:
-                (x1, y1, x2, y2), (width, height) = value["xyxy"], value["size"]
-                return Box(float(x1), float(y1), float(x2), float(y2), int(width), int(height))
-            except (TypeError, ValueError, BoxError) as error:
-                raise ValueError(str(error)) from error
-        return value
+        if isinstance(value, Box):
+            return value
+        if not isinstance(value, dict) or set(value) != {"xyxy", "size"}:
+            raise ValueError('want {"xyxy": [x1, y1, x2, y2], "size": [width, height]} in pixels')
+        for key, count in (("xyxy", 4), ("size", 2)):
+            numbers = value[key]
+            if (
+                not isinstance(numbers, list | tuple)
+                or len(numbers) != count
+                or not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers)
+            ):
+                raise ValueError(f"{key} is {numbers!r:.80}; want a list of {count} numbers")
+        if any(number != int(number) for number in value["size"] if isfinite(number)):
+            raise ValueError(f"size is {value['size']}; want whole pixels")
+        try:
+            x1, y1, x2, y2 = (float(number) for number in value["xyxy"])
+            width, height = (int(number) for number in value["size"])
+            return Box(x1, y1, x2, y2, width, height)
+        except (OverflowError, BoxError) as error:
+            raise ValueError(str(error)) from error
 
     @field_serializer("box")
     def _write_box(self, box: Box) -> dict[str, list[float] | list[int]]:
@@ -157,11 +172,24 @@ class Record(_Model):
 
     @property
     def question(self) -> str:
-        """Text of the first user turn without `<image>` placeholders."""
-        text = next(turn.text for turn in self.turns if turn.role == "user")
-        return text.replace(IMAGE_PLACEHOLDER, "").strip()
+        """Text of the first user turn without `<image>` placeholders.
+
+        Raises:
+            RecordError: when there is no user turn.
+        """
+        return self._first("user").replace(IMAGE_PLACEHOLDER, "").strip()
 
     @property
     def answer(self) -> str:
-        """Text of the first assistant turn: the reference answer of a one-question record."""
-        return next(turn.text for turn in self.turns if turn.role == "assistant")
+        """Text of the first assistant turn: the reference answer of a one-question record.
+
+        Raises:
+            RecordError: when there is no assistant turn.
+        """
+        return self._first("assistant")
+
+    def _first(self, role: str) -> str:
+        for turn in self.turns:
+            if turn.role == role:
+                return turn.text
+        raise RecordError(f"record {self.id!r} has no turn of role {role!r}", field="turns")

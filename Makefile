@@ -1,0 +1,51 @@
+# Everything sets itself up in .venv; only Python 3.11+, make and a Python package index are needed.
+#
+#   make demo     real pictures -> trained model -> report, about ten minutes on two CPU cores
+#   make test     the default test suite
+#   make check    formatting, lint, types
+#   make bench-train   one JSON line: our training loop against a plain Trainer
+#
+# TORCH: how to get PyTorch, for instance
+#   make demo TORCH="torch==2.13.0 --index-url <the index that pytorch.org's selector names for your hardware>"
+# Without it pip takes its index's default build, which on Linux includes CUDA (see docs/install.md).
+
+PYTHON ?= python3
+TORCH ?=
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check format bench-train lock clean
+
+$(READY): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Osler needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another with PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) (a minute or two)"
+	@if [ -n '$(TORCH)' ]; then $(BIN)/python -m pip install --quiet $(TORCH); fi
+	@$(BIN)/python -m pip install --quiet -c requirements.lock -e '.[dev]'
+	@touch $(READY)
+
+demo: $(READY)
+	$(BIN)/osler demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench-train: $(READY)
+	$(BIN)/python -m benchmarks.train
+
+lock: $(READY)
+	@{ head -2 requirements.lock; $(BIN)/python -m pip freeze --exclude-editable | grep -v '^-e' | sed 's/+[a-z0-9.]*$$//' | sort -f; } > requirements.lock.new
+	@mv requirements.lock.new requirements.lock
+
+clean:
+	rm -rf $(VENV) runs build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,159 @@
+"""Controls: what a score is worth when the image is blank, is another's, or is not looked at.
+
+- `blank`: a uniform image of the same size in the mean grey of the real one. Size and mean brightness are all that is
+  left, so a score that stays high was not earned by looking.
+- `shuffled`: the image of another item. It is never an image of the same subject, and none of the answers that the data
+  give for the same question type on the substitute image equals the item's reference: answering rightly would be
+  answering against the image shown. Items without such a partner are counted and left out of the pair.
+- `majority`: the commonest answer of the *training* split for the item's question and answer type.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from PIL import Image, ImageStat
+
+from osler.errors import EvaluationError
+from osler.evaluation.protocols.vqa_text import normalise
+from osler.records import Record
+
+Control = Literal["blank", "shuffled", "majority"]
+CONTROLS: tuple[Control, ...] = get_args(Control)
+UNKNOWN_TYPE = "unknown"
+
+
+def question_type(record: Record) -> str:
+    """The record's `question_type` tag, or "unknown"."""
+    return record.tags.get("question_type", UNKNOWN_TYPE)
+
+
+def blank_image(image: Image.Image) -> Image.Image:
+    """Uniform RGB image of the same size, in the mean grey (ITU-R 601 luma) of the image.
+
+    Args:
+        image: any mode PIL converts to RGB.
+    """
+    mean = round(ImageStat.Stat(image.convert("RGB").convert("L")).mean[0])
+    return Image.new("RGB", image.size, (mean, mean, mean))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shuffle:
+    """Substitute images.
+
+    Args:
+        donors: item id -> record whose images are shown instead.
+        without_partner: ids of items for which no other image qualifies.
+    """
+
+    donors: dict[str, Record]
+    without_partner: tuple[str, ...]
+
+
+def _images(record: Record) -> tuple[tuple[str, int | None], ...]:
+    return tuple((image.path, image.frame) for image in record.images)
+
+
+def shuffle_images(
+    records: Sequence[Record],
+    *,
+    pool: Sequence[Record] | None = None,
+    reference: Callable[[Record], str] = lambda record: record.answer,
+    seed: int = 0,
+) -> Shuffle:
+    """Choose a substitute image for every item.
+
+    A partner has as many images, another subject (or, where either subject is unknown, simply other images), no image
+    in common, at least one item of the same question type, and no item of that type with the same normalised answer.
+    The choice depends on `seed` and the item's id only, not on the order of items.
+
+    Args:
+        records: items to give substitutes to.
+        pool: records that partners are taken from; default: `records`.
+        reference: gold answer of a record.
+        seed: of the choice.
+    """
+    answers: dict[tuple[object, str], set[str]] = defaultdict(set)
+    holders: dict[object, Record] = {}
+    for record in pool if pool is not None else records:
+        if record.images:
+            answers[_images(record), question_type(record)].add(normalise(reference(record)))
+            kept = holders.setdefault(_images(record), record)
+            if record.id < kept.id:
+                holders[_images(record)] = record
+    donors: dict[str, Record] = {}
+    without = []
+    for record in records:
+        own, kind = {path for path, _ in _images(record)}, question_type(record)
+        fitting = [
+            holder
+            for images, holder in holders.items()
+            if len(holder.images) == len(record.images)
+            and (record.subject is None or holder.subject is None or holder.subject != record.subject)
+            and own.isdisjoint(image.path for image in holder.images)
+            and answers.get((images, kind))
+            and normalise(reference(record)) not in answers[images, kind]
+        ]
+        if not fitting or not record.images:
+            without.append(record.id)
+            continue
+        fitting.sort(key=lambda holder: _rank(seed, record.id, holder.id))
+        donors[record.id] = fitting[0]
+    return Shuffle(donors=donors, without_partner=tuple(without))
+
+
+def _rank(seed: int, *parts: str) -> str:
+    return hashlib.sha256("\x1f".join((str(seed), *parts)).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MajorityAnswers:
+    """Commonest training answer by question type and answer type, with what to do for a type that training lacks.
+
+    Fall-back order: same question type whatever the answer type, then same answer type, then the commonest answer of
+    all. Ties go to the alphabetically first.
+
+    Args:
+        table: (question type or None, answer type or None) -> answer; None stands for any.
+        trained_on: number of training records counted.
+    """
+
+    table: dict[tuple[str | None, str | None], str] = field(repr=False)
+    trained_on: int
+
+    def answer(self, record: Record) -> tuple[str, bool]:
+        """The majority answer for an item, and whether a fall-back was needed."""
+        kind, answer_type = question_type(record), _answer_type(record)
+        for key in ((kind, answer_type), (kind, None), (None, answer_type), (None, None)):
+            if key in self.table:
+                return self.table[key], key != (kind, answer_type)
+        raise AssertionError("(None, None) is always in the table")
+
+
+def _answer_type(record: Record) -> str:
+    return record.tags.get("answer_type", UNKNOWN_TYPE).strip().upper()
+
+
+def majority_answers(
+    training: Sequence[Record], *, reference: Callable[[Record], str] = lambda record: record.answer
+) -> MajorityAnswers:
+    """Count normalised answers of training records.
+
+    Raises:
+        EvaluationError: when there are none: a majority of the test answers would be no control but a leak.
+    """
+    if not training:
+        raise EvaluationError("the majority control needs training records; it is never computed on the test items")
+    counts: dict[tuple[str | None, str | None], Counter[str]] = defaultdict(Counter)
+    for record in training:
+        text = normalise(reference(record))
+        for kind in (question_type(record), None):
+            for answer_type in (_answer_type(record), None):
+                counts[kind, answer_type][text] += 1
+    table = {key: min(counter, key=lambda text: (-counter[text], text)) for key, counter in counts.items()}
+    return MajorityAnswers(table=table, trained_on=len(training))

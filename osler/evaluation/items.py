@@ -1,0 +1,94 @@
+"""`Item`: what scoring needs to know about a record; and its prompt as a `Request`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from osler.evaluation.controls import blank_image, question_type
+from osler.evaluation.tasks.base import Task
+from osler.records import ImageRef, Record
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from osler.evaluation.runners.base import Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One question with its gold answer.
+
+    Args:
+        id: of the record.
+        question: first user turn without placeholders.
+        reference: gold answer.
+        question_type: tag, or "unknown".
+        answer_type: tag in upper case, or None.
+        images: paths as the record has them.
+        cluster: what intervals resample by: the item's images, so that questions on one image stay
+            together; slices of one volume count as one image.
+    """
+
+    id: str
+    question: str
+    reference: str
+    question_type: str
+    answer_type: str | None
+    images: tuple[str, ...]
+    cluster: str
+
+
+def to_item(task: Task, record: Record) -> Item:
+    """Read a record the way a task does."""
+    images = tuple(image.path for image in record.images)
+    return Item(
+        id=record.id,
+        question=record.question,
+        reference=task.reference(record),
+        question_type=question_type(record),
+        answer_type=record.tags["answer_type"].strip().upper() if "answer_type" in record.tags else None,
+        images=images,
+        cluster=" ".join(images) or record.id,
+    )
+
+
+def to_request(
+    task: Task,
+    record: Record,
+    *,
+    image_folder: Path,
+    max_side: int | None = None,
+    blank: bool = False,
+    images_of: Record | None = None,
+) -> Request:
+    """Prompt of a record, with its own images, blank ones, or those of another record.
+
+    Args:
+        task: gives the prompt.
+        record: to ask.
+        image_folder: that image paths are relative to.
+        max_side: shrink images to this long side, in pixels, before the model's processor sees them.
+        blank: show uniform images instead.
+        images_of: show the images of this record instead.
+
+    Raises:
+        ImageError: when an image cannot be read; nothing is put in its place.
+    """
+    from osler.evaluation.runners.base import Request
+
+    shown = load_images((images_of or record).images, image_folder=image_folder, max_side=max_side)
+    return Request(turns=task.prompt(record), images=tuple(blank_image(image) if blank else image for image in shown))
+
+
+def load_images(images: Sequence[ImageRef], *, image_folder: Path, max_side: int | None = None) -> list[Image]:
+    """Decode the images of a record in RGB, with the frame and window it names."""
+    from osler.images import load_image
+    from osler.record_images import resolve_image
+
+    return [
+        load_image(resolve_image(image_folder, image), frame=image.frame, window=image.window, max_side=max_side).image
+        for image in images
+    ]

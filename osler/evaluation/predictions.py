@@ -1,0 +1,122 @@
+"""`predictions.jsonl`: one line per item and condition, written as answers come, continued after a crash."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from osler.errors import EvaluationError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """One answer under one condition.
+
+    Args:
+        item: id of the record.
+        condition: "real", "blank", "shuffled" or "majority".
+        answer: generated text; None when there is none (an answer file that lacks the item).
+        question: as asked.
+        reference: gold answer.
+        question_type: tag, or "unknown".
+        answer_type: "OPEN", "CLOSED" or None.
+        images: paths of the item's own images.
+        shown: id of the record whose images were shown, for condition "shuffled".
+        tokens: new tokens, where a model answered.
+        finished: False when the answer was cut at the length limit.
+        note: for instance "fall-back" of the majority control.
+    """
+
+    item: str
+    condition: str
+    answer: str | None
+    question: str
+    reference: str
+    question_type: str
+    answer_type: str | None
+    images: tuple[str, ...]
+    shown: str | None = None
+    tokens: int | None = None
+    finished: bool | None = None
+    note: str | None = None
+
+
+def _parse(line: bytes, *, path: Path, number: int) -> Prediction:
+    try:
+        fields = json.loads(line)
+        return Prediction(**{**fields, "images": tuple(fields["images"])})
+    except (ValueError, TypeError, KeyError) as error:
+        raise EvaluationError(
+            f"{path}:{number}: not a prediction ({error}); the file was altered, start anew with resume=False"
+        ) from error
+
+
+def read_predictions(path: str | Path) -> list[Prediction]:
+    """All predictions of a file.
+
+    Raises:
+        EvaluationError: for a missing file or a line that is no prediction; a torn last line is no exception here.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise EvaluationError(f"{path}: no such predictions file")
+    lines = path.read_bytes().splitlines()
+    return [_parse(line, path=path, number=number) for number, line in enumerate(lines, start=1)]
+
+
+class PredictionLog:
+    """Append-only writer that survives `kill -9`.
+
+    On opening, whatever follows the last complete line is cut off (a write that was torn); complete lines are kept and
+    not asked again. `add` returns when its lines are on the disk.
+
+    Args:
+        path: of the JSONL file; made if absent.
+        resume: keep what is there; otherwise start empty.
+    """
+
+    def __init__(self, path: str | Path, *, resume: bool = True) -> None:
+        self.path = Path(path)
+        self.predictions: dict[tuple[str, str], Prediction] = {}
+        if not resume or not self.path.is_file():
+            self.path.write_bytes(b"")
+        content = self.path.read_bytes()
+        complete = content[: content.rfind(b"\n") + 1]
+        for number, line in enumerate(complete.splitlines(), start=1):
+            self._keep(_parse(line, path=self.path, number=number), number)
+        self.torn = len(content) - len(complete)
+        self._file: BinaryIO = self.path.open("r+b")
+        self._file.truncate(len(complete))
+        self._file.seek(0, os.SEEK_END)
+
+    def _keep(self, prediction: Prediction, number: int | None = None) -> None:
+        key = (prediction.condition, prediction.item)
+        if key in self.predictions:
+            raise EvaluationError(f"{self.path}:{number}: item {prediction.item} stands there twice for {key[0]!r}")
+        self.predictions[key] = prediction
+
+    def add(self, predictions: Iterable[Prediction]) -> None:
+        """Write predictions and wait until they are on the disk."""
+        for prediction in predictions:
+            self._keep(prediction)
+            self._file.write(json.dumps(asdict(prediction), ensure_ascii=False).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def has(self, item: str, condition: str) -> bool:
+        """Whether the answer is there already."""
+        return (condition, item) in self.predictions
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> PredictionLog:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()

@@ -1,0 +1,45 @@
+"""Protocols: pure functions of strings that turn an answer and its reference into a `Score`.
+
+A new protocol is one file with a `PROTOCOL`, named in `_FILES`. Names that begin with `llava-med-` behave like released
+code, faults included; the others are ours.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+
+from osler.errors import EvaluationError
+from osler.evaluation.protocols.base import AnswerType, Protocol, Score
+
+__all__ = ["AnswerType", "Protocol", "Score", "get", "names"]
+
+_FILES = {
+    "closed-whole-word": "closed_whole_word",
+    "llava-med-closed": "llava_med_closed",
+    "llava-med-exact-match": "llava_med_exact_match",
+    "llava-med-open-recall": "llava_med_open_recall",
+    "strict-exact-match": "strict_exact_match",
+    "token-f1": "token_f1",
+    "yes-no": "yes_no",
+}
+
+
+def names() -> tuple[str, ...]:
+    """Names of all protocols, sorted."""
+    return tuple(sorted(_FILES))
+
+
+def get(name: str) -> Protocol:
+    """Protocol of that name.
+
+    Raises:
+        EvaluationError: when there is none; names the nearest.
+    """
+    if name not in _FILES:
+        near = get_close_matches(name, _FILES, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise EvaluationError(f"no protocol {name!r}{hint} (there are: {', '.join(names())})")
+    protocol: Protocol = import_module(f"osler.evaluation.protocols.{_FILES[name]}").PROTOCOL
+    assert protocol.name == name, protocol.name
+    return protocol

@@ -1,0 +1,129 @@
+"""From predictions to the numbers of `scores.json` (layout: docs/schema_scores.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from osler.evaluation import protocols as registry
+from osler.evaluation import statistics
+from osler.evaluation.items import Item
+from osler.evaluation.predictions import Prediction
+from osler.evaluation.protocols.base import Protocol, Score
+
+SCHEMA_VERSION = 1
+_BINARY = frozenset({"closed-whole-word", "llava-med-closed", "strict-exact-match", "yes-no"})
+
+
+class Scored(NamedTuple):
+    """Score of one item under one protocol; `missing` when there was no answer."""
+
+    item: Item
+    score: Score
+    missing: bool
+
+
+def score_items(protocol: Protocol, items: Sequence[Item], answers: dict[str, str | None]) -> list[Scored]:
+    """Score all items that belong to a protocol; an item without an answer scores 0 and stays.
+
+    Args:
+        protocol: to apply.
+        items: of the condition.
+        answers: item id -> text, or None where there is none.
+    """
+    scored = []
+    for item in items:
+        if protocol.applies(answer_type=item.answer_type, reference=item.reference):
+            text = answers.get(item.id)
+            score = Score(value=0.0, parsed=False) if text is None else protocol.score(text, item.reference)
+            scored.append(Scored(item, score, text is None))
+    return scored
+
+
+def _interval(scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
+    if not scored:
+        return {"mean": None, "low": None, "high": None, "n": 0, "clusters": 0}
+    values = [entry.score.value for entry in scored]
+    result = statistics.interval(values, clusters=[entry.item.cluster for entry in scored], seed=seed)
+    return {"mean": result.mean, "low": result.low, "high": result.high, "n": result.n, "clusters": result.clusters}
+
+
+def summarise(protocol: Protocol, items: Sequence[Item], scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
+    """Mean, interval, denominator and failures of one protocol under one condition, overall and by question type."""
+    kinds = sorted({entry.item.question_type for entry in scored})
+    details = sorted({name for entry in scored for name in entry.score.detail})
+    of_type = [
+        item
+        for item in items
+        if protocol.applies_to == "any" or (item.answer_type or "").lower() == protocol.applies_to
+    ]
+    return {
+        "version": protocol.version,
+        "description": protocol.description,
+        "applies_to": protocol.applies_to,
+        **_interval(scored, seed=seed),
+        "denominator": len(scored),
+        "failures": sum(not entry.score.parsed for entry in scored),
+        "refusals": sum(entry.score.refusal for entry in scored),
+        "missing": sum(entry.missing for entry in scored),
+        "not_applicable": len(of_type) - len(scored),
+        "details": {name: sum(entry.score.detail.get(name, 0.0) for entry in scored) / len(scored) for name in details},
+        "by_question_type": {
+            kind: _interval([entry for entry in scored if entry.item.question_type == kind], seed=seed)
+            for kind in kinds
+        },
+    }
+
+
+def compare(name: str, first: Sequence[Scored], second: Sequence[Scored], *, seed: int) -> dict[str, Any] | None:
+    """Paired difference of two conditions (or runs) on the items that both have; None when there are none.
+
+    McNemar's exact test is added for protocols that only say right or wrong.
+    """
+    others = {entry.item.id: entry for entry in second}
+    pairs = [(entry, others[entry.item.id]) for entry in first if entry.item.id in others]
+    if not pairs:
+        return None
+    a, b = [x.score.value for x, _ in pairs], [y.score.value for _, y in pairs]
+    result = asdict(statistics.paired_difference(a, b, clusters=[x.item.cluster for x, _ in pairs], seed=seed))
+    renamed = {"first_mean": result.pop("first"), "second_mean": result.pop("second")}
+    test = asdict(statistics.mcnemar([v == 1.0 for v in a], [v == 1.0 for v in b])) if name in _BINARY else None
+    return {**result, **renamed, "mcnemar": test}
+
+
+def score_conditions(
+    items: Sequence[Item], predictions: Sequence[Prediction], names: Sequence[str], *, seed: int = 0
+) -> dict[str, Any]:
+    """The parts `conditions`, `differences` and `same_answer` of `scores.json`.
+
+    Args:
+        items: all items of the task; under "real" every one counts, answered or not.
+        predictions: of all conditions.
+        names: protocols.
+        seed: of the bootstrap.
+    """
+    answers: dict[str, dict[str, str | None]] = {"real": {}}
+    for prediction in predictions:
+        answers.setdefault(prediction.condition, {})[prediction.item] = prediction.answer
+    scored: dict[str, dict[str, list[Scored]]] = {}
+    conditions: dict[str, Any] = {}
+    for condition, given in answers.items():
+        # A control may lack items by design (no shuffling partner); the real condition may not.
+        present = items if condition == "real" else [item for item in items if item.id in given]
+        scored[condition] = {name: score_items(registry.get(name), present, given) for name in names}
+        summaries = {name: summarise(registry.get(name), present, scored[condition][name], seed=seed) for name in names}
+        conditions[condition] = {"items": len(present), "protocols": summaries}
+    differences = []
+    same = {}
+    for condition, given in answers.items():
+        if condition == "real":
+            continue
+        for name in names:
+            difference = compare(name, scored["real"][name], scored[condition][name], seed=seed)
+            if difference:
+                differences.append({"first": "real", "second": condition, "protocol": name, **difference})
+        both = [item for item in given if answers["real"].get(item) is not None]
+        if both and condition != "majority":
+            same[condition] = sum(answers["real"][item] == given[item] for item in both) / len(both)
+    return {"conditions": conditions, "differences": differences, "same_answer": same}

@@ -1,0 +1,230 @@
+"""Intervals and paired tests for scores of items that share images.
+
+Several questions stand on one image, so their scores are not independent. Every interval here resamples *clusters* (by
+default the image) with all their items; with one item per cluster this is the ordinary bootstrap.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from osler.errors import EvaluationError
+
+RESAMPLES = 2000
+LEVEL = 0.95
+_CHUNK = 500  # resamples held in memory at once: 500 x clusters integers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A mean with its percentile bootstrap interval.
+
+    Args:
+        mean: over items.
+        low: lower end.
+        high: upper end.
+        n: items.
+        clusters: distinct clusters; with fewer than about 20 the interval is too narrow.
+        level: nominal coverage.
+        resamples: number of bootstrap samples.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    clusters: int
+    level: float
+    resamples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedDifference:
+    """Mean difference of two conditions on the same items.
+
+    Args:
+        difference: mean of first minus second.
+        low: lower end of the interval of the difference.
+        high: upper end.
+        first: mean of the first condition on these items.
+        second: mean of the second condition on these items.
+        n: items present in both.
+        clusters: distinct clusters.
+        level: nominal coverage.
+        resamples: number of bootstrap samples.
+    """
+
+    difference: float
+    low: float
+    high: float
+    first: float
+    second: float
+    n: int
+    clusters: int
+    level: float
+    resamples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McNemar:
+    """Exact McNemar test of two right-or-wrong conditions on the same items.
+
+    Args:
+        only_first: items that only the first condition answers rightly.
+        only_second: items that only the second answers rightly.
+        p_value: two-sided, exact binomial; it treats items as independent, which questions on one image are not.
+    """
+
+    only_first: int
+    only_second: int
+    p_value: float
+
+
+def _cluster_sums(
+    values: npt.NDArray[np.float64], clusters: Sequence[Hashable] | None
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    if clusters is None:
+        return values, np.ones(len(values), dtype=np.int64)
+    if len(clusters) != len(values):
+        raise EvaluationError(f"{len(values)} values but {len(clusters)} cluster keys; give one key per value")
+    positions: dict[Hashable, int] = {}
+    index = np.array([positions.setdefault(key, len(positions)) for key in clusters], dtype=np.int64)
+    sums = np.bincount(index, weights=values, minlength=len(positions))
+    return sums, np.bincount(index, minlength=len(positions))
+
+
+def bootstrap_means(
+    values: Sequence[float],
+    *,
+    clusters: Sequence[Hashable] | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> npt.NDArray[np.float64]:
+    """Means of `resamples` bootstrap samples of whole clusters, drawn with replacement.
+
+    A sample's mean is over its items, so clusters weigh as many items as they have (a ratio of two sums).
+
+    Args:
+        values: one number per item.
+        clusters: one key per item (an image name); None makes each item its own cluster.
+        resamples: number of samples.
+        seed: of numpy's default generator.
+
+    Returns:
+        Array of shape (resamples,).
+
+    Raises:
+        EvaluationError: when there are no values or the keys do not fit.
+    """
+    data = np.asarray(values, dtype=np.float64)
+    if data.size == 0:
+        raise EvaluationError("no values to resample: the protocol applied to no item")
+    sums, counts = _cluster_sums(data, clusters)
+    generator = np.random.default_rng(seed)
+    share = np.full(len(sums), 1.0 / len(sums))
+    means = []
+    for start in range(0, resamples, _CHUNK):
+        # How often each cluster is drawn is multinomial: one matrix product replaces a loop over samples.
+        drawn = generator.multinomial(len(sums), share, size=min(_CHUNK, resamples - start))
+        means.append((drawn @ sums) / (drawn @ counts))
+    return np.concatenate(means)
+
+
+def _ends(means: npt.NDArray[np.float64], level: float) -> tuple[float, float]:
+    tail = (1.0 - level) / 2.0
+    low, high = np.quantile(means, [tail, 1.0 - tail])
+    return float(low), float(high)
+
+
+def interval(
+    values: Sequence[float],
+    *,
+    clusters: Sequence[Hashable] | None = None,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """Percentile bootstrap interval of a mean (Efron and Tibshirani 1993, chapter 13), clustered.
+
+    Args:
+        values: one score per item.
+        clusters: one key per item, normally the image.
+        level: nominal coverage.
+        resamples: number of bootstrap samples.
+        seed: makes the interval reproducible.
+
+    Raises:
+        EvaluationError: when there are no values.
+    """
+    means = bootstrap_means(values, clusters=clusters, resamples=resamples, seed=seed)
+    low, high = _ends(means, level)
+    return Interval(
+        mean=float(np.mean(values)),
+        low=low,
+        high=high,
+        n=len(values),
+        clusters=len(set(clusters)) if clusters is not None else len(values),
+        level=level,
+        resamples=resamples,
+    )
+
+
+def paired_difference(
+    first: Sequence[float],
+    second: Sequence[float],
+    *,
+    clusters: Sequence[Hashable] | None = None,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> PairedDifference:
+    """Bootstrap interval of the mean difference; items stay paired and clusters stay whole.
+
+    Args:
+        first: scores of one condition.
+        second: scores of the other condition, same items in the same order.
+        clusters: one key per item.
+        level: nominal coverage.
+        resamples: number of bootstrap samples.
+        seed: makes the interval reproducible.
+
+    Raises:
+        EvaluationError: when the lengths differ or are zero.
+    """
+    if len(first) != len(second):
+        raise EvaluationError(f"a paired comparison needs the same items: {len(first)} scores against {len(second)}")
+    differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    result = interval(differences.tolist(), clusters=clusters, level=level, resamples=resamples, seed=seed)
+    return PairedDifference(
+        difference=result.mean,
+        low=result.low,
+        high=result.high,
+        first=float(np.mean(first)),
+        second=float(np.mean(second)),
+        n=result.n,
+        clusters=result.clusters,
+        level=level,
+        resamples=resamples,
+    )
+
+
+def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
+    """Exact two-sided McNemar test.
+
+    With b and c the discordant counts, p = min(1, 2 * P[Binomial(b + c, 1/2) <= min(b, c)]).
+
+    Raises:
+        EvaluationError: when the lengths differ.
+    """
+    if len(first) != len(second):
+        raise EvaluationError(f"a paired test needs the same items: {len(first)} outcomes against {len(second)}")
+    b = sum(1 for x, y in zip(first, second, strict=True) if x and not y)
+    c = sum(1 for x, y in zip(first, second, strict=True) if y and not x)
+    total = b + c
+    tail = sum(math.comb(total, k) for k in range(min(b, c) + 1))
+    return McNemar(only_first=b, only_second=c, p_value=float(min(1.0, 2 * tail / 2**total)))

@@ -1,0 +1,102 @@
+"""`Task`: a benchmark, that is records, a prompt and the protocols that score the answers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from osler.evaluation import protocols
+from osler.records import Record, Turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One item that cannot be scored rightly, found without a model.
+
+    Args:
+        item: id of the record.
+        protocol: that fails on the gold answer; None when the item itself is at fault.
+        reason: what is wrong.
+    """
+
+    item: str
+    protocol: str | None
+    reason: str
+
+
+class Task(ABC):
+    """Class attributes say what the benchmark is; `load` says where its records are.
+
+    A subclass is one file with a `TASK`, named in `osler.evaluation.tasks._FILES`.
+    """
+
+    name: str
+    version: str
+    description: str
+    protocols: tuple[str, ...]
+    """Protocols that are scored and printed side by side."""
+    strict: tuple[str, ...] = ("strict-exact-match", "closed-whole-word", "token-f1")
+    """Protocols under which every gold answer must score 1; `validate` checks it."""
+    conventions: tuple[str, ...] = ("official",)
+    """Ways to split the data; the first is the default."""
+
+    @abstractmethod
+    def load(self, data: Path, *, split: str, convention: str) -> list[Record]:
+        """Records of one split."""
+
+    def training(self, data: Path, *, convention: str) -> list[Record] | None:
+        """Records that a model may have learned from, for the majority control and the leak check; None if unknown."""
+        return self.load(data, split="train", convention=convention)
+
+    def image_folder(self, data: Path) -> Path:
+        """Folder that the image paths of the records are relative to."""
+        return data
+
+    def prompt(self, record: Record) -> tuple[Turn, ...]:
+        """Turns up to and including the first user turn."""
+        head: list[Turn] = []
+        for turn in record.turns:
+            head.append(turn)
+            if turn.role == "user":
+                break
+        return tuple(head)
+
+    def reference(self, record: Record) -> str:
+        """The gold answer: the first assistant turn; empty when there is none (`validate` reports it)."""
+        return next((turn.text for turn in record.turns if turn.role == "assistant"), "")
+
+    def validate(self, records: Sequence[Record]) -> list[Problem]:
+        """Feed every gold answer to the strict protocols; report what does not score 1.
+
+        Needs no model. An item that fails here can never be answered rightly, so its label is at fault or its tags are.
+
+        Args:
+            records: items of the task.
+
+        Returns:
+            Problems in item order; empty when all is well.
+        """
+        problems = []
+        seen: set[str] = set()
+        for record in records:
+            if record.id in seen:
+                problems.append(Problem(item=record.id, protocol=None, reason="its id occurs twice"))
+            seen.add(record.id)
+            if not any(turn.role == "user" for turn in record.turns):
+                problems.append(Problem(item=record.id, protocol=None, reason="it asks nothing: no user turn"))
+                continue
+            reference = self.reference(record)
+            if not reference.strip():
+                problems.append(Problem(item=record.id, protocol=None, reason="it has no reference answer"))
+                continue
+            for name in self.strict:
+                protocol = protocols.get(name)
+                if not protocol.applies(answer_type=record.tags.get("answer_type"), reference=reference):
+                    continue
+                score = protocol.score(reference, reference)
+                if score.value < 1.0 - 1e-9:
+                    reason = f"its gold answer {reference!r} scores {score.value:g}"
+                    problems.append(Problem(item=record.id, protocol=name, reason=reason))
+        return problems

@@ -1,0 +1,1 @@
+"""Sources: one file per public data set, archive or sample set; each yields Records."""

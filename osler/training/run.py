@@ -1,0 +1,331 @@
+"""Run a recipe: stage after stage, resumable at any moment."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from osler.errors import OslerError, RecipeError
+from osler.training.recipe import ModelSection, Recipe, Stage
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a finished run left behind.
+
+    Args:
+        folder: of the run.
+        model: the final model, a plain Hugging Face folder.
+        stages: for each stage its seconds, steps, records and best development loss.
+    """
+
+    folder: Path
+    model: Path
+    stages: dict[str, dict[str, Any]]
+
+
+def train(recipe: Recipe, *, fresh: bool = False, say: Say = print) -> TrainingResult:
+    """Train all stages of a recipe. The same call again resumes, or returns at once when all is done.
+
+    Args:
+        recipe: from `osler.training.recipe.load`.
+        fresh: delete an earlier run in the same folder first.
+        say: receives progress lines.
+
+    Returns:
+        Where the model is and what each stage cost.
+
+    Raises:
+        RecipeError: when data, images or model do not fit, or the folder holds a run of another recipe.
+        OslerError: when the disk is full; the run resumes from its last complete checkpoint.
+
+    Example:
+        >>> from osler.training import load_recipe, train
+        >>> recipe = load_recipe("small/demo", ["out=runs/try"])  # doctest: +SKIP
+        >>> train(recipe).model  # doctest: +SKIP
+    """
+    folder = recipe.folder
+    if fresh and folder.exists():
+        for stage in recipe.stages:
+            shutil.rmtree(folder / stage.name, ignore_errors=True)
+        shutil.rmtree(folder / "model", ignore_errors=True)
+        (folder / "run.json").unlink(missing_ok=True)
+    state = _open_run(recipe, folder)
+    from osler.training.data import load_stage
+
+    data = {}
+    for stage in recipe.stages:  # everything is checked before anything is loaded
+        if stage.name not in state["stages"]:
+            data[stage.name] = load_stage(stage, seed=recipe.seed)
+    _check_model(recipe.model)
+    current: Path | None = None
+    try:
+        for stage in recipe.stages:
+            target = folder / stage.name / "model"
+            if stage.name in state["stages"]:
+                say(f"stage {stage.name}: already done")
+            else:
+                state["stages"][stage.name] = _run_stage(recipe, stage, current, data[stage.name], target, say)
+                _write_json(folder / "run.json", state)
+            current = target
+        assert current is not None
+        final = folder / "model"
+        if not (final / "config.json").is_file():
+            _copy_model(current, final)
+        _plot(recipe, folder)
+    except (OSError, RuntimeError) as error:
+        if _disk_full(error, folder):
+            raise OslerError(
+                f"{folder}: no space left on the device while saving. What was complete before is kept: "
+                "free space and give the same command again to resume"
+            ) from error
+        raise
+    return TrainingResult(folder, final, state["stages"])
+
+
+def _open_run(recipe: Recipe, folder: Path) -> dict[str, Any]:
+    """Create the run's folder, or check that the run in it is of this recipe."""
+    fingerprint = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
+    path = folder / "run.json"
+    if path.is_file():
+        state = json.loads(path.read_text())
+        if state["recipe_sha256"] != fingerprint:
+            raise RecipeError(
+                f"{folder}: holds a run of another recipe or other settings (see {folder / 'recipe.yaml'}); "
+                "choose another folder with out=FOLDER, or start over with --fresh"
+            )
+        return state
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
+    state = {"recipe_sha256": fingerprint, "versions": _versions(), "stages": {}}
+    _write_json(path, state)
+    return state
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    import osler
+
+    names = ("torch", "transformers", "accelerate", "peft")
+    found = {name: version(name) for name in names}
+    return {"osler": osler.__version__, "python": platform.python_version(), **found}
+
+
+def _check_model(section: ModelSection) -> None:
+    from osler.models import check_folder
+    from osler.models.chat_templates import TEMPLATES
+
+    for part in (section.start, section.vision, section.language):
+        if part not in (None, "default"):
+            check_folder(part)
+    if section.chat_template != "keep" and section.chat_template not in TEMPLATES:
+        raise RecipeError(
+            f"model.chat_template: no template named {section.chat_template!r}; there are keep, {', '.join(TEMPLATES)}"
+        )
+
+
+def starting_model(section: ModelSection, *, seed: int) -> Any:
+    """The model a recipe's first stage starts from.
+
+    Args:
+        section: of the recipe.
+        seed: for the projector's initial weights.
+    """
+    from osler.models import build, load_model
+    from osler.models.default import default_language, default_vision
+
+    if section.start:
+        return load_model(section.start, dtype="float32")
+    return build(
+        default_vision() if section.vision == "default" else section.vision,
+        default_language() if section.language == "default" else section.language,
+        projector=section.projector,
+        chat_template=section.chat_template,
+        image_size=section.image_size,
+        seed=seed,
+    )
+
+
+def prepare(model: Any, stage: Stage) -> Any:
+    """Freeze and unfreeze for a stage; add its adapters. Returns the model to train."""
+    from osler.training.components import add_lora, set_trainable
+
+    set_trainable(model, stage.train)
+    return add_lora(model, stage.lora, stage.train) if stage.lora else model
+
+
+def _run_stage(
+    recipe: Recipe, stage: Stage, start: Path | None, data: tuple[Any, Any], target: Path, say: Say
+) -> dict[str, Any]:
+    from transformers import set_seed
+
+    from osler.models import load_model
+    from osler.models.load import LoadedModel
+    from osler.training.collate import Collator, RecordDataset
+    from osler.training.components import count_parameters
+    from osler.training.trainer import OslerTrainer, latest_checkpoint
+
+    began = time.monotonic()
+    set_seed(recipe.seed)
+    loaded = load_model(start, dtype="float32") if start else starting_model(recipe.model, seed=recipe.seed)
+    model = prepare(loaded.model, stage)
+    model.config.use_cache = False
+    train_set, dev_set = data
+    counts = {count.component: count.trainable for count in count_parameters(model) if count.trainable}
+    say(
+        f"stage {stage.name}: {len(train_set.records)} records, training "
+        + ", ".join(f"{name} ({number / 1e6:.1f} M)" for name, number in counts.items())
+    )
+    folder = target.parent
+    trainer = OslerTrainer(
+        model=model,
+        args=arguments(recipe, stage, folder, len(train_set.records), has_dev=dev_set is not None),
+        train_dataset=RecordDataset(train_set.records, train_set.folders),
+        eval_dataset=RecordDataset(dev_set.records, dev_set.folders) if dev_set else None,
+        data_collator=Collator(loaded.processor, max_length=stage.max_length),
+        processing_class=loaded.processor,
+        objective_weights=stage.objectives,
+        sampler=stage.sampler,
+    )
+    checkpoint = latest_checkpoint(folder)
+    if checkpoint:
+        say(f"stage {stage.name}: resuming from {checkpoint.name}")
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    history = trainer.state.log_history
+    if trainer.is_world_process_zero():
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        if stage.lora:
+            model = model.merge_and_unload()
+        model.config.use_cache = True
+        _save_model(LoadedModel(model, loaded.processor), target)
+        _write_json(folder / "history.json", history)
+        for old in folder.glob("checkpoint-*"):  # the finished stage never resumes; keep the disk free
+            shutil.rmtree(old)
+    losses = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
+    return {
+        "seconds": round(time.monotonic() - began, 1),
+        "steps": trainer.state.global_step,
+        "records": len(train_set.records),
+        "records_sha256": train_set.content,
+        "trainable": counts,
+        "dev_loss": min(losses) if losses else None,
+    }
+
+
+def arguments(recipe: Recipe, stage: Stage, folder: Path, records: int, *, has_dev: bool) -> Any:
+    """The Trainer's arguments for a stage.
+
+    Args:
+        recipe: seed and loggers.
+        stage: hyper-parameters.
+        folder: of the stage; checkpoints and logs go there.
+        records: training records an epoch.
+        has_dev: whether a development set chooses the checkpoint.
+    """
+    import torch
+    from transformers import TrainingArguments
+
+    from osler.training.trainer import steps_per_epoch
+
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    epoch = steps_per_epoch(records, batch_size=stage.batch_size, accumulate=stage.accumulate, processes=processes)
+    total = stage.max_steps or max(1, round(epoch * stage.epochs))
+    times = stage.evaluations if has_dev else stage.checkpoints
+    every = max(1, epoch // times) if times else total
+    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / "logs"))
+    return TrainingArguments(
+        output_dir=str(folder),
+        per_device_train_batch_size=stage.batch_size,
+        per_device_eval_batch_size=stage.batch_size,
+        gradient_accumulation_steps=stage.accumulate,
+        max_steps=total,
+        learning_rate=stage.learning_rate,
+        lr_scheduler_type=stage.schedule,
+        warmup_steps=stage.warmup if stage.warmup < 1 else int(stage.warmup),
+        weight_decay=stage.weight_decay,
+        max_grad_norm=stage.max_grad_norm,
+        bf16=stage.precision == "bf16",
+        fp16=stage.precision == "fp16",
+        gradient_checkpointing=stage.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if stage.gradient_checkpointing else None,
+        logging_steps=stage.log_every,
+        logging_first_step=True,
+        report_to=list(recipe.report_to),
+        run_name=f"{recipe.name}/{stage.name}",
+        eval_strategy="steps" if has_dev else "no",
+        eval_steps=every if has_dev else None,
+        save_strategy="steps" if has_dev or times else "no",
+        save_steps=every,
+        save_total_limit=2,
+        load_best_model_at_end=has_dev,
+        metric_for_best_model="eval_loss" if has_dev else None,
+        greater_is_better=False if has_dev else None,
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        dataloader_num_workers=stage.workers,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        use_cpu=not torch.cuda.is_available(),
+    )
+
+
+def _save_model(loaded: Any, target: Path) -> None:
+    """Save beside, then rename: a model folder is whole or absent."""
+    partial = target.with_name(target.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    loaded.save(partial)
+    shutil.rmtree(target, ignore_errors=True)
+    partial.replace(target)
+
+
+def _copy_model(source: Path, target: Path) -> None:
+    partial = target.with_name(target.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    # hard links: the last stage's model and the run's model are the same files, gigabytes large
+    try:
+        shutil.copytree(source, partial, copy_function=os.link)
+    except OSError:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(source, partial)
+    shutil.rmtree(target, ignore_errors=True)
+    partial.replace(target)
+
+
+def _plot(recipe: Recipe, folder: Path) -> None:
+    from osler.training.plots import plot_loss
+
+    histories = {
+        stage.name: json.loads((folder / stage.name / "history.json").read_text())
+        for stage in recipe.stages
+        if (folder / stage.name / "history.json").is_file()
+    }
+    plot_loss(histories, folder / "loss.png")
+
+
+def _write_json(path: Path, content: Any) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(content, indent=1))
+    partial.replace(path)
+
+
+def _disk_full(error: BaseException, folder: Path) -> bool:
+    """Whether an error comes from a full disk; torch and safetensors hide the errno in their messages."""
+    if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error) or "os error 28" in str(error):
+        return True
+    wrote = any(word in str(error) for word in ("PytorchStreamWriter", "inline_container", "unexpected pos"))
+    return wrote and shutil.disk_usage(folder).free < 64 * 2**20

@@ -1,0 +1,162 @@
+"""The transformers Trainer with Osler's objectives, data order, development loss and safe checkpoints."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import Trainer, TrainerCallback
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from osler.errors import ModelError
+from osler.training import objectives
+from osler.training.sampling import EpochSampler
+
+COMPLETE = "osler_complete.json"
+
+
+class OslerTrainer(Trainer):
+    """`Trainer` whose loss is a weighted sum of objectives.
+
+    Args:
+        objective_weights: objective name to weight.
+        sampler: "random" or "length".
+        **kwargs: as for `Trainer`; the data sets are `RecordDataset`s.
+    """
+
+    def __init__(self, *, objective_weights: dict[str, float], sampler: str = "random", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.objective_weights = objective_weights
+        self.sampler_kind = sampler
+        # the loss is already divided by the token count of the whole optimiser step
+        self.model_accepts_loss_kwargs = True
+        self.loss_is_scaled_for_ga = True
+        self._metrics: dict[str, list[float]] = {}
+        self.add_callback(_MarkComplete())
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """Weighted sum of the stage's objectives on one batch."""
+        step = objectives.Step(model, inputs, num_items_in_batch)
+        total: Any = 0.0
+        for name, weight in self.objective_weights.items():
+            value = objectives.get(name)(step)
+            total = total + weight * value.loss
+            for key, metric in value.metrics.items():
+                self._metrics.setdefault(key, []).append(metric)
+        if num_items_in_batch is not None and self.args.average_tokens_across_devices:
+            total = total * self.accelerator.num_processes  # gradients are averaged over devices afterwards
+        return (total, None) if return_outputs else total
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Log, with the means of what the objectives reported since the last line."""
+        if self._metrics and "loss" in logs:
+            logs = {**logs, **{name: sum(v) / len(v) for name, v in self._metrics.items()}}
+            self._metrics = {}
+        super().log(logs, *args, **kwargs)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
+        dataset = train_dataset if train_dataset is not None else self.train_dataset
+        lengths = dataset.lengths() if self.sampler_kind == "length" else None
+        batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        return EpochSampler(len(dataset), seed=self.args.seed, lengths=lengths, batch=batch)
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Mean loss per answer token over the development records (not a mean of batch means)."""
+        loader = self.get_eval_dataloader(eval_dataset)
+        model = self._wrap_model(self.model, training=False)
+        was_training = model.training
+        model.eval()
+        sums = torch.zeros(2, dtype=torch.float64, device=self.args.device)
+        with torch.no_grad():
+            for batch in loader:
+                batch = self._prepare_inputs(batch)
+                step = objectives.Step(model, batch, tokens=1)
+                with self.autocast_smart_context_manager():
+                    total = objectives.autoregressive(step).loss
+                sums += torch.stack([total.double(), (batch["labels"] != objectives.IGNORE).sum().double()])
+        model.train(was_training)
+        sums = self.accelerator.reduce(sums, "sum")
+        metrics = {f"{metric_key_prefix}_loss": float(sums[0] / sums[1])}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """Save weights under the names the model has in memory, and nothing pickled.
+
+        By default transformers 5 writes vision-language weights under their older, public names, which `Trainer`
+        does not translate back when it resumes or loads the best checkpoint: it warns and goes on with the weights
+        it has. Finished models are written under the public names; checkpoints are not.
+        """
+        model: Any = self.accelerator.unwrap_model(self.model)
+        options = {} if hasattr(model, "peft_config") else {"save_original_format": False}
+        model.save_pretrained(output_dir, state_dict=state_dict, is_main_process=self.args.should_save, **options)
+
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        tied = set(getattr(self.accelerator.unwrap_model(self.model), "all_tied_weights_keys", None) or ())
+        missing = [name for name in load_result.missing_keys if name not in tied]
+        if missing or load_result.unexpected_keys:
+            raise ModelError(
+                f"{self.args.output_dir}: the checkpoint does not fit the model: {len(missing)} weights missing "
+                f"{missing[:3]}, {len(load_result.unexpected_keys)} unknown {load_result.unexpected_keys[:3]}"
+            )
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        # a folder of the same step without its mark is what a killed run left behind
+        folder = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        if folder.exists() and not (folder / COMPLETE).exists() and self.args.should_save:
+            shutil.rmtree(folder)
+        super()._save_checkpoint(model, trial)
+
+
+class _MarkComplete(TrainerCallback):
+    """Write a mark into a checkpoint after everything else is on disk: only marked ones are resumed from."""
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if not state.is_world_process_zero:
+            return
+        folder = Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
+        for file in (item for item in folder.rglob("*") if item.is_file()):
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+        mark = folder / COMPLETE
+        partial = mark.with_suffix(".partial")
+        partial.write_text(json.dumps({"step": state.global_step, "epoch": state.epoch}))
+        partial.replace(mark)
+
+
+def latest_checkpoint(folder: str | Path) -> Path | None:
+    """Newest complete checkpoint in `folder`; incomplete ones are deleted.
+
+    Args:
+        folder: a stage's folder.
+    """
+    best: tuple[int, Path] | None = None
+    for path in Path(folder).glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+        number = path.name.rpartition("-")[2]
+        if not number.isdigit():
+            continue
+        if not (path / COMPLETE).is_file():
+            shutil.rmtree(path)
+            continue
+        if best is None or int(number) > best[0]:
+            best = (int(number), path)
+    return best[1] if best else None
+
+
+def steps_per_epoch(records: int, *, batch_size: int, accumulate: int, processes: int = 1) -> int:
+    """Optimiser steps of one epoch."""
+    return math.ceil(math.ceil(records / (batch_size * processes)) / accumulate)

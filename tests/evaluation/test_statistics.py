@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from osler.errors import EvaluationError
+from osler.evaluation.statistics import bootstrap_means, interval, mcnemar, paired_difference
+
+
+def slow_cluster_bootstrap(values, clusters, resamples, seed):
+    """Independent reference: a loop that really draws clusters and concatenates their items."""
+    groups: dict[str, list[float]] = {}
+    for value, key in zip(values, clusters, strict=True):
+        groups.setdefault(key, []).append(value)
+    keys, rng, means = list(groups), random.Random(seed), []
+    for _ in range(resamples):
+        items = [value for key in rng.choices(keys, k=len(keys)) for value in groups[key]]
+        means.append(sum(items) / len(items))
+    return np.array(means)
+
+
+def test_against_scipy_without_clusters():
+    values = np.random.default_rng(1).random(120)
+    ours = interval(values.tolist(), resamples=20000)
+    theirs = stats.bootstrap((values,), np.mean, n_resamples=20000, method="percentile", rng=7).confidence_interval
+    assert ours.low == pytest.approx(theirs.low, abs=0.002)
+    assert ours.high == pytest.approx(theirs.high, abs=0.002)
+    assert ours.mean == pytest.approx(values.mean())
+
+
+def test_against_a_slow_loop_with_unequal_clusters():
+    rng = random.Random(3)
+    clusters = [f"image{rng.randrange(25)}" for _ in range(200)]
+    effect = {key: rng.random() for key in set(clusters)}
+    values = [float(rng.random() < effect[key]) for key in clusters]
+    slow = slow_cluster_bootstrap(values, clusters, 8000, 5)
+    fast = bootstrap_means(values, clusters=clusters, resamples=8000, seed=5)
+    assert np.quantile(fast, [0.025, 0.5, 0.975]) == pytest.approx(np.quantile(slow, [0.025, 0.5, 0.975]), abs=0.01)
+    assert fast.std() == pytest.approx(slow.std(), rel=0.05)
+
+
+def test_clusters_widen_the_interval_when_items_repeat():
+    base = [float(i % 2) for i in range(40)]
+    repeated, keys = base * 10, [str(i) for i in range(40)] * 10
+    honest, naive = interval(repeated, clusters=keys), interval(repeated)
+    assert (honest.n, honest.clusters) == (400, 40)
+    assert (honest.high - honest.low) > 2.5 * (naive.high - naive.low)
+    assert honest.high - honest.low == pytest.approx(interval(base).high - interval(base).low, abs=0.03)
+
+
+def test_coverage_of_the_nominal_95_percent():
+    rng = np.random.default_rng(0)
+    hits = 0
+    for seed in range(200):
+        centres = rng.normal(0.5, 0.2, size=60)
+        values = (centres[:, None] + rng.normal(0, 0.1, size=(60, 4))).ravel().tolist()
+        keys = [i for i in range(60) for _ in range(4)]
+        result = interval(values, clusters=keys, resamples=400, seed=seed)
+        hits += result.low <= 0.5 <= result.high
+    assert 0.89 <= hits / 200 <= 0.99
+
+
+def test_paired_difference():
+    first, second = [1.0, 1.0, 0.0, 1.0] * 10, [0.0, 1.0, 0.0, 1.0] * 10
+    result = paired_difference(first, second)
+    assert (result.difference, result.first, result.second, result.n) == (0.25, 0.75, 0.5, 40)
+    assert 0.0 < result.low < 0.25 < result.high
+    same = paired_difference(first, first)
+    assert (same.difference, same.low, same.high) == (0.0, 0.0, 0.0)
+    with pytest.raises(EvaluationError, match="same items"):
+        paired_difference([1.0], [1.0, 0.0])
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=60))
+@settings(max_examples=40)
+def test_mcnemar_against_scipy(pairs):
+    first, second = [x for x, _ in pairs], [y for _, y in pairs]
+    result = mcnemar(first, second)
+    if result.only_first + result.only_second == 0:
+        assert result.p_value == 1.0
+    else:
+        reference = stats.binomtest(result.only_first, result.only_first + result.only_second, 0.5).pvalue
+        assert result.p_value == pytest.approx(reference)
+    assert mcnemar(second, first).p_value == result.p_value
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.integers(0, 5))
+@settings(max_examples=40)
+def test_interval_stays_inside_the_values_and_repeats(values, seed):
+    result = interval(values, resamples=100, seed=seed)
+    assert min(values) - 1e-9 <= result.low <= result.high <= max(values) + 1e-9
+    assert result == interval(values, resamples=100, seed=seed)
+
+
+def test_no_values_is_an_error():
+    with pytest.raises(EvaluationError, match="no values"):
+        interval([])
+    with pytest.raises(EvaluationError, match="one key per value"):
+        interval([1.0, 0.0], clusters=["a"])
