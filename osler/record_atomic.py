@@ -23,6 +23,7 @@ _REMEDIES = {
     errno.EROFS: "the disk is read-only; choose another folder",
     errno.EACCES: "you may not write there; choose another folder",
     errno.EPERM: "you may not write there; choose another folder",
+    errno.EEXIST: "a part of the path is a file, not a folder",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.EISDIR: "a folder has that name",
 }

@@ -64,9 +64,7 @@ def demo(
         "resume": not fresh,
     }
     typer.echo("3/5  asking the test questions before training")
-    untrained = evaluate(
-        (model.model, model.processor), "records", out=out / "untrained", controls=(), **options
-    )
+    untrained = evaluate((model.model, model.processor), "records", out=out / "untrained", controls=(), **options)
     del model
     typer.echo("4/5  training by LLaVA-Med's curriculum")
     training = train(recipe, fresh=fresh, say=lambda text: typer.echo(f"     {text}"))
@@ -150,7 +148,10 @@ def show(summary: dict[str, Any]) -> None:
         table.add_column(column, justify="left" if column == "question type" else "right")
 
     def row(label: str, n: int, figures: dict[str, dict[str, float]], beats: dict[str, bool]) -> None:
-        cells = [f"{figures[name]['value']:.2f} ({figures[name]['low']:.2f}-{figures[name]['high']:.2f})" for name in CONDITIONS]
+        cells = [
+            f"{figures[name]['value']:.2f} ({figures[name]['low']:.2f}-{figures[name]['high']:.2f})"
+            for name in CONDITIONS
+        ]
         verdict = ", ".join("yes" if value else "no" for value in beats.values())
         table.add_row(label, str(n), *cells, verdict)
 
@@ -247,4 +248,6 @@ def verdict(summary: dict[str, Any]) -> str:
     weak = [kind for kind, entry in summary["by_question_type"].items() if not all(entry["beats"].values())]
     if weak:
         text += f"\n\nBy question type it does not clearly beat both controls on: {', '.join(weak)}."
-    return text + "\n\nThis is a 140-million-parameter model trained for minutes: a demonstration, not a medical device."
+    return (
+        text + "\n\nThis is a 140-million-parameter model trained for minutes: a demonstration, not a medical device."
+    )

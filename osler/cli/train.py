@@ -16,7 +16,9 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and show stages, parameters, steps and memory.")
     ] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of resuming the run in the folder.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start over instead of resuming the run in the folder.")
+    ] = False,
     list_recipes: Annotated[bool, typer.Option("--list", help="List the built-in recipes.")] = False,
 ) -> None:
     """Train a model by a recipe. The same command resumes an interrupted run."""

@@ -34,7 +34,7 @@ class AnswerFile:
 
 
 def read_answers(path: str | Path) -> AnswerFile:
-    """Read JSON Lines (LLaVA-Med's `question_id` and `text`, or `id` and `answer`), a JSON list of such, or `{id: text}`.
+    """Read JSON Lines (LLaVA-Med's `question_id` and `text`, or `id` and `answer`), a list of such, or `{id: text}`.
 
     Raises:
         EvaluationError: for an unreadable file or a line without id or text; names file and line.

@@ -55,7 +55,10 @@ class Shuffle:
     without_partner: tuple[str, ...]
 
 
-def _images(record: Record) -> tuple[tuple[str, int | None], ...]:
+_Images = tuple[tuple[str, int | None], ...]
+
+
+def _images(record: Record) -> _Images:
     return tuple((image.path, image.frame) for image in record.images)
 
 
@@ -78,32 +81,32 @@ def shuffle_images(
         reference: gold answer of a record.
         seed: of the choice.
     """
-    answers: dict[tuple[object, str], set[str]] = defaultdict(set)
-    holders: dict[object, Record] = {}
+    answers: dict[tuple[_Images, str], set[str]] = defaultdict(set)
+    holders: dict[_Images, Record] = {}
     for record in pool if pool is not None else records:
         if record.images:
             answers[_images(record), question_type(record)].add(normalise(reference(record)))
             kept = holders.setdefault(_images(record), record)
             if record.id < kept.id:
                 holders[_images(record)] = record
+    # One fixed circle of records in the order of their hash; every item starts at a place of its own and takes the first
+    # that fits. That is independent of the order of items, and fast.
+    circle = sorted(holders.items(), key=lambda entry: _rank(seed, entry[1].id))
     donors: dict[str, Record] = {}
     without = []
     for record in records:
         own, kind = {path for path, _ in _images(record)}, question_type(record)
-        fitting = [
-            holder
-            for images, holder in holders.items()
-            if len(holder.images) == len(record.images)
-            and (record.subject is None or holder.subject is None or holder.subject != record.subject)
-            and own.isdisjoint(image.path for image in holder.images)
-            and answers.get((images, kind))
-            and normalise(reference(record)) not in answers[images, kind]
-        ]
-        if not fitting or not record.images:
+        gold = normalise(reference(record))
+        start = int(_rank(seed, "start", record.id), 16) % max(len(circle), 1)
+        for images, holder in circle[start:] + circle[:start] if record.images else ():
+            same_subject = record.subject is not None and record.subject == holder.subject
+            told = answers.get((images, kind))
+            fits = len(images) == len(record.images) and own.isdisjoint(path for path, _ in images)
+            if fits and not same_subject and told and gold not in told:
+                donors[record.id] = holder
+                break
+        else:
             without.append(record.id)
-            continue
-        fitting.sort(key=lambda holder: _rank(seed, record.id, holder.id))
-        donors[record.id] = fitting[0]
     return Shuffle(donors=donors, without_partner=tuple(without))
 
 

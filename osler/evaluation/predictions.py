@@ -99,13 +99,14 @@ class PredictionLog:
             raise EvaluationError(f"{self.path}:{number}: item {prediction.item} stands there twice for {key[0]!r}")
         self.predictions[key] = prediction
 
-    def add(self, predictions: Iterable[Prediction]) -> None:
-        """Write predictions and wait until they are on the disk."""
+    def add(self, predictions: Iterable[Prediction], *, sync: bool = True) -> None:
+        """Write predictions and, with `sync`, wait until they are on the disk."""
         for prediction in predictions:
             self._keep(prediction)
             self._file.write(json.dumps(asdict(prediction), ensure_ascii=False).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        if sync:
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     def has(self, item: str, condition: str) -> bool:
         """Whether the answer is there already."""

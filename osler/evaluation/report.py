@@ -322,7 +322,7 @@ class _ProtocolView:
 
 
 def score_view(section: ScoresSection) -> dict[str, Any]:
-    """What the template shows of a `ScoresSection`: columns, rows per protocol, tables by question type, circumstances."""
+    """What the template shows of a `ScoresSection`: columns, protocols, tables by question type, circumstances."""
     from markupsafe import Markup
 
     columns = [
@@ -396,17 +396,14 @@ def _type_tables(section: ScoresSection, rows: Sequence[_ProtocolView]) -> list[
             for label, scores in section.results
             if name in scores["conditions"].get("real", {}).get("protocols", {})
         ]
-        kinds = sorted(
-            {kind for _, table in real for kind in table}, key=lambda kind: -real[0][1].get(kind, {"n": 0})["n"]
-        )
-        if len(kinds) > 1:
+        sizes: dict[str, int] = {}
+        for _, table in real:
+            for kind, entry in table.items():
+                sizes[kind] = max(sizes.get(kind, 0), entry["n"])
+        if len(sizes) > 1:
             body = [
-                [
-                    kind,
-                    max(table.get(kind, {"n": 0})["n"] for _, table in real),
-                    *(_cell(table.get(kind)) for _, table in real),
-                ]
-                for kind in kinds
+                [kind, sizes[kind], *(_cell(table.get(kind)) for _, table in real)]
+                for kind in sorted(sizes, key=lambda kind: (-sizes[kind], kind))
             ]
             tables.append({"name": name, "head": ["type", "n", *(label or "score" for label, _ in real)], "rows": body})
     return tables
@@ -416,10 +413,11 @@ def _differences(scores: Mapping[str, Any]) -> list[str]:
     lines = []
     for entry in scores["differences"]:
         if entry["second"] == "blank" and entry["first_mean"] > 0:
+            kept = entry["second_mean"] / entry["first_mean"]
+            loss, low, high = (entry[key] * 100 for key in ("difference", "low", "high"))
             lines.append(
-                f"{entry['protocol']}: {entry['second_mean'] / entry['first_mean'] * 100:.0f}% of the score is kept with a "
-                f"blank image (loss {entry['difference'] * 100:.1f}, interval {entry['low'] * 100:.1f} to "
-                f"{entry['high'] * 100:.1f}, {entry['n']} pairs)"
+                f"{entry['protocol']}: {kept * 100:.0f}% of the score is kept with a blank image "
+                f"(loss {loss:.1f}, interval {low:.1f} to {high:.1f}, {entry['n']} pairs)"
             )
     for condition, share in scores["same_answer"].items():
         lines.append(f"{share * 100:.0f}% of the answers are the same with the {_CONDITIONS[condition]}")

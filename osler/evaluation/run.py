@@ -212,8 +212,8 @@ def make_plan(
         shared = len(trained_on & shown_images)
         if shared:
             warnings.append(
-                f"{shared} of {len(shown_images)} test images are in the training part too: for a model trained on that "
-                "part these scores measure answering about known pictures. Report an image-disjoint split beside them."
+                f"{shared} of {len(shown_images)} test images are in the training part too: for a model trained on "
+                "that part these scores measure answering about known pictures. Report an image-disjoint split beside."
             )
     if "majority" in controls and not learned:
         warnings.append("The majority control was not run: it needs training records, and there are none.")
@@ -297,12 +297,10 @@ def _ask_all(
             if usable and not log.has(item.id, condition) and condition != "majority":
                 jobs.append((condition, item))
     if plan.majority and "majority" in controls:
-        answers = (
-            (item, plan.majority.answer(by_id[item.id])) for item in plan.items if not log.has(item.id, "majority")
-        )
-        log.add(
-            _prediction(item, "majority", text, note="fall-back" if fell else None) for item, (text, fell) in answers
-        )
+        for item in plan.items:
+            if not log.has(item.id, "majority"):
+                text, fell_back = plan.majority.answer(by_id[item.id])
+                log.add([_prediction(item, "majority", text, note="fall-back" if fell_back else None)], sync=False)
     # One order for all conditions, by length, so that batches hold prompts of like length.
     jobs.sort(key=lambda job: (job[0] != "real", job[0], len(job[1].question), job[1].id))
     size = batch_size * _CHUNK_BATCHES
@@ -324,10 +322,11 @@ def _ask_all(
             answered = runner.answer(requests)
             if len(answered) != len(chunk):
                 raise EvaluationError(f"the runner gave {len(answered)} answers to {len(chunk)} prompts")
-            log.add(
-                _prediction(item, condition, answer.text, answer=answer, shown=donors[item.id].id if condition == "shuffled" else None)
-                for (condition, item), answer in zip(chunk, answered, strict=True)
-            )  # fmt: skip
+            written = []
+            for (condition, item), answer in zip(chunk, answered, strict=True):
+                shown = donors[item.id].id if condition == "shuffled" else None
+                written.append(_prediction(item, condition, answer.text, answer=answer, shown=shown))
+            log.add(written)
             advance(len(chunk))
 
 

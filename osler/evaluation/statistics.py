@@ -94,8 +94,8 @@ def _cluster_sums(
         raise EvaluationError(f"{len(values)} values but {len(clusters)} cluster keys; give one key per value")
     positions: dict[Hashable, int] = {}
     index = np.array([positions.setdefault(key, len(positions)) for key in clusters], dtype=np.int64)
-    sums = np.bincount(index, weights=values, minlength=len(positions))
-    return sums, np.bincount(index, minlength=len(positions))
+    sums = np.bincount(index, weights=values, minlength=len(positions)).astype(np.float64)
+    return sums, np.bincount(index, minlength=len(positions)).astype(np.int64)
 
 
 def bootstrap_means(

@@ -45,9 +45,8 @@ def whiskers(rows: Sequence[Whisker], *, title: str) -> str:
     def x(value: float) -> float:
         return round(_LEFT + span * min(max(value, 0.0), 1.0), 1)
 
-    parts = [
-        f'<svg class="whiskers" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(title, {chr(34): "&quot;"})}">'
-    ]
+    label = escape(title, {'"': "&quot;"})
+    parts = [f'<svg class="whiskers" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{label}">']
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
         parts.append(f'<line class="grid" x1="{x(tick)}" x2="{x(tick)}" y1="2" y2="{height - 18}"/>')
         parts.append(f'<text class="tick" x="{x(tick)}" y="{height - 4}" text-anchor="middle">{tick * 100:g}</text>')

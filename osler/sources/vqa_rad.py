@@ -84,7 +84,7 @@ def image_folder(folder: str | Path) -> Path:
 
 
 class _Cases:
-    """Images and case addresses joined into cases: an image with two addresses, or an address with two images, is one."""
+    """Images and case addresses joined: an image with two addresses, or an address with two images, is one case."""
 
     def __init__(self, rows: Iterable[dict[str, Any]]) -> None:
         self._parent: dict[str, str] = {}

@@ -103,9 +103,12 @@ def load_stage(stage: Stage, *, seed: int) -> tuple[Mixture, Mixture | None]:
         if mixture:
             _check_images(stage.name, mixture)
     if dev:
-        seen = {_key(folder, ref.path) for r, folder in zip(train.records, train.folders, strict=True) for ref in r.images}
+        seen = {
+            _key(folder, ref.path) for r, folder in zip(train.records, train.folders, strict=True) for ref in r.images
+        }
         shared = sorted(
-            {_key(folder, ref.path) for r, folder in zip(dev.records, dev.folders, strict=True) for ref in r.images} & seen
+            {_key(folder, ref.path) for r, folder in zip(dev.records, dev.folders, strict=True) for ref in r.images}
+            & seen
         )
         if shared:
             raise RecipeError(

@@ -13,11 +13,7 @@ from tokenizers import Tokenizer, pre_tokenizers
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
-WORDS = (
-    "is there a an the fracture mass lesion heart lung enlarged normal abnormal in this image what which where side left "
-    "right lower upper lobe of yes no axial ct mri x ray chest head plane modality shown seen both none effusion large "
-    "small , . ? : user assistant"
-).split()
+WORDS = ["is", "there", "a", "an", "the", "fracture", "mass", "lesion", "heart", "lung", "enlarged", "normal", "abnormal", "in", "this", "image", "what", "which", "where", "side", "left", "right", "lower", "upper", "lobe", "of", "yes", "no", "axial", "ct", "mri", "x", "ray", "chest", "head", "plane", "modality", "shown", "seen", "both", "none", "effusion", "large", "small", ",", ".", "?", ":", "user", "assistant"]
 
 CHAT = (
     "{% for m in messages %}{{ m['role'] + ' : ' }}"

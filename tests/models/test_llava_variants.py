@@ -124,7 +124,10 @@ def plain_clip_states(model, pixels: torch.Tensor) -> list[torch.Tensor]:
     """Hidden states of the CLIP encoder, from its state dict and torch functions only."""
     w = {name.removeprefix("model.vision_tower."): t for name, t in model.state_dict().items()}
     x = F.conv2d(pixels, w["embeddings.patch_embedding.weight"], stride=14).flatten(2).transpose(1, 2)
-    x = torch.cat([w["embeddings.class_embedding"].expand(len(x), 1, -1), x], 1) + w["embeddings.position_embedding.weight"]
+    x = (
+        torch.cat([w["embeddings.class_embedding"].expand(len(x), 1, -1), x], 1)
+        + w["embeddings.position_embedding.weight"]
+    )
 
     def norm(x, name):
         return F.layer_norm(x, (32,), w[name + ".weight"], w[name + ".bias"], 1e-5)
@@ -154,7 +157,9 @@ def test_dci_features_equal_a_plain_tensor_computation(depth, lower, upper):
         mean = lambda indices: sum(s[i] for i in indices) / len(indices)  # noqa: E731
         stacked = torch.cat([s[depth - 1], mean(lower), mean(upper)], dim=-1)[:, 1:]
         p = model.model.multi_modal_projector
-        want = F.linear(F.gelu(F.linear(stacked, p.linear_1.weight, p.linear_1.bias)), p.linear_2.weight, p.linear_2.bias)
+        want = F.linear(
+            F.gelu(F.linear(stacked, p.linear_1.weight, p.linear_1.bias)), p.linear_2.weight, p.linear_2.bias
+        )
         got = torch.stack(model.get_image_features(x["pixel_values"]).pooler_output)
         outputs = model(**x)
     assert p.linear_1.weight.shape == (48, 96)

@@ -10,6 +10,7 @@ from osler.errors import ModelError
 
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 _ROTARY = re.compile(r"model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq")
+ROTARY_TOLERANCE = 2**-7  # half of it is the largest relative rounding error of bfloat16
 ROTARY_REASON = "rotary frequencies, checked against rope_theta and recomputed"
 
 
@@ -32,7 +33,7 @@ def check_rotary(stored: torch.Tensor, *, theta: float, label: str) -> None:
     width = stored.numel()
     expected = theta ** (-torch.arange(width, dtype=torch.float64) / width)
     worst = float(((stored.double() - expected) / expected).abs().max())
-    if worst > 2**-7:  # half of it is the largest relative rounding error of bfloat16
+    if worst > ROTARY_TOLERANCE:
         raise ModelError(
             f"{label}: rotary frequencies differ from rope_theta {theta:g} by a factor of up to {1 + worst:.3g}; "
             "config.json and weights do not belong together"

@@ -31,7 +31,15 @@ from osler.models.published.original_config import OriginalConfig
 from osler.models.published.report import ImportReport
 from osler.models.published.shards import DEFAULT_SHARD_BYTES
 from osler.models.published.templates import V10_EVALUATION, V10_TRAINING
-from osler.models.published.text import EMBEDDING, HEAD, ROTARY_REASON, check_rotary, is_rotary, text_target
+from osler.models.published.text import (
+    EMBEDDING,
+    HEAD,
+    ROTARY_REASON,
+    ROTARY_TOLERANCE,
+    check_rotary,
+    is_rotary,
+    text_target,
+)
 from osler.models.published.tokenizer import add_special_tokens, load_llama_tokenizer
 from osler.models.published.vision import VisionWeights, external_vision
 from osler.models.published.weights import WeightFiles
@@ -225,12 +233,13 @@ def _plan(files: WeightFiles, base: WeightFiles | None, *, theta: float) -> tupl
         label, shape = files.label(key), files.shape(key)
         if key in _PROJECTOR:
             plan[_PROJECTOR[key]] = Planned((label,), shape, partial(files.tensor, key))
-        elif base is None or (is_rotary(key) and key not in base):
-            if is_rotary(key):
+        elif is_rotary(key) and (base is None or key not in base):
+            # a base without tables leaves the bare difference, which is nothing but rounding
+            if base is None or float(files.tensor(key).abs().max()) > ROTARY_TOLERANCE:
                 check_rotary(files.tensor(key), theta=theta, label=label)
-                unused[label] = ROTARY_REASON
-            else:
-                plan[text_target(key)] = Planned((label,), shape, partial(files.tensor, key))
+            unused[label] = ROTARY_REASON
+        elif base is None:
+            plan[text_target(key)] = Planned((label,), shape, partial(files.tensor, key))
         elif is_rotary(key):
             check_rotary(_add(files, base, key), theta=theta, label=label)
             unused |= dict.fromkeys((label, base.label(key)), ROTARY_REASON)

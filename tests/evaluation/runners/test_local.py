@@ -11,6 +11,7 @@ from osler.errors import EvaluationError, ModelError
 from osler.evaluation.runners import LocalRunner, Request, Runner
 from osler.messages import to_messages
 from osler.records import Turn
+
 from ..tiny_models import FAMILIES
 
 QUESTIONS = [

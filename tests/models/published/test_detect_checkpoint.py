@@ -53,7 +53,7 @@ def test_no_checkpoint_at_all(tmp_path):
 
 def test_wrong_importer(tmp_path, v15_source, v10_source):
     delta, base, clip = v10_source
-    with pytest.raises(ModelError, match="not LLaVA-Med v1.5"):
+    with pytest.raises(ModelError, match=r"not LLaVA-Med v1.5"):
         import_v15(delta, tmp_path / "out")
     with pytest.raises(ModelError, match=r"not LLaVA-Med v1.0"):
         import_v10(v15_source, base, clip, tmp_path / "out")

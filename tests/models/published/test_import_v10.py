@@ -202,7 +202,7 @@ def test_merged_weights_need_no_base_and_say_so(tmp_path, v10_source, v10_parts,
         assert torch.allclose(ours.tensor(key), first.tensor(key), atol=1e-6), key
 
 
-def rewrite_base(folder, v10_parts, clip_source, **changes):
+def rewrite_base(folder, v10_parts, **changes):
     weights = {name: t for name, t in (v10_parts.base | changes).items() if t is not None}
     layouts.write_shards(folder, weights, form="safetensors", shards=1)
     (folder / "config.json").write_text(json.dumps(layouts.LLAMA_CONFIG))
@@ -223,10 +223,18 @@ def rewrite_base(folder, v10_parts, clip_source, **changes):
 )
 def test_wrong_base(tmp_path, v10_source, v10_parts, changes, reason):
     delta, _, clip = v10_source
-    base = rewrite_base(tmp_path / "base", v10_parts, clip, **changes)
+    base = rewrite_base(tmp_path / "base", v10_parts, **changes)
     with pytest.raises(ModelError, match=reason):
         import_v10(delta, base, clip, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_base_without_rotary_tables(tmp_path, v10_source, v10_parts, imported):
+    """Newer conversions of LLaMA do not store the tables; the delta then holds their bare differences, zeros."""
+    delta, _, clip = v10_source
+    report = import_v10(delta, rewrite_base(tmp_path / "base", v10_parts), clip, tmp_path / "out")
+    assert sum("inv_freq" in key for key in report.unused) == layouts.LAYERS
+    assert set(report.mapped) == set(imported[0].mapped)
 
 
 def altered(tmp_path, delta, **changes):
@@ -276,7 +284,7 @@ def test_unknown_key_and_clip_of_another_shape(tmp_path, v10_source, v10_parts):
         file.unlink()
     extra = v10_parts.delta | {"model.orig_embeds": torch.zeros(3)}
     layouts.write_shards(copy, extra, form="safetensors")
-    with pytest.raises(ModelError, match="the base has no tensor 'model.orig_embeds'"):
+    with pytest.raises(ModelError, match=r"the base has no tensor 'model.orig_embeds'"):
         import_v10(copy, base, clip, tmp_path / "out")
     small = dict(v10_parts.clip) | {"embeddings.position_embedding.weight": torch.zeros(5, layouts.VISION_WIDTH)}
     with pytest.raises(ModelError, match="shapes do not fit"):

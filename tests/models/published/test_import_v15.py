@@ -19,7 +19,14 @@ from osler.models.published import import_v15
 from osler.models.published.weights import WeightFiles
 
 ROWS = len(layouts.PIECES)
-GEOMETRY = {"vision_prefix": layouts.V15_VISION, "vision_heads": 2, "heads": 4, "kv_heads": 2, "theta": 1e6, "eps": 1e-5}
+GEOMETRY = {
+    "vision_prefix": layouts.V15_VISION,
+    "vision_heads": 2,
+    "heads": 4,
+    "kv_heads": 2,
+    "theta": 1e6,
+    "eps": 1e-5,
+}
 QUESTION = "What is shown in the left lung?"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 SAMPLE = (
@@ -17,7 +18,7 @@ def train_pieces(merges: int = 60) -> list[tuple[str, float, int]]:
     words = [["▁", *word] for word in SAMPLE.split(" ")]
     merged: list[str] = []
     for _ in range(merges):
-        pairs = Counter(pair for word in words for pair in zip(word, word[1:], strict=False))
+        pairs = Counter(pair for word in words for pair in pairwise(word))
         (a, b), _count = max(pairs.items(), key=lambda item: (item[1], item[0]))
         if a + b not in merged:
             merged.append(a + b)
@@ -61,7 +62,9 @@ def reference_encode(pieces: list[tuple[str, float, int]], text: str) -> list[in
     ids = {t: i for i, (t, _, _) in enumerate(pieces)}
     symbols = list("▁" + text.replace(" ", "▁"))
     while True:
-        options = [(score[a + b], -i) for i, (a, b) in enumerate(zip(symbols, symbols[1:], strict=False)) if a + b in score]
+        options = [
+            (score[a + b], -i) for i, (a, b) in enumerate(zip(symbols, symbols[1:], strict=False)) if a + b in score
+        ]
         if not options:
             break
         i = -max(options)[1]
