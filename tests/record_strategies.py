@@ -22,7 +22,7 @@ def images(draw):
         path=draw(NAME),
         width=draw(st.integers(1, 9000)) if sized else None,
         height=draw(st.integers(1, 9000)) if sized else None,
-        sha256=draw(st.none() | st.text("0123456789abcdef", min_size=64, max_size=64)),
+        sha256=draw(st.none() | st.integers(0, 2**256 - 1).map("{:064x}".format)),
         frame=draw(st.none() | st.integers(0, 900)),
         window=draw(st.none() | st.dictionaries(NAME, FINITE | TEXT, max_size=2)),
     )

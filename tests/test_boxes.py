@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from osler import box_transforms, boxes
@@ -16,6 +16,7 @@ from osler.boxes import Box
 from osler.errors import BoxError
 
 SIDE = 24
+PATIENT = settings(deadline=None)
 
 
 @st.composite
@@ -48,6 +49,7 @@ def close(box: Box | None, other: Box) -> bool:
     return near and (box.width, box.height) == (other.width, other.height)
 
 
+@PATIENT
 @given(whole_boxes(), whole_boxes())
 def test_overlap_measures_count_pixels(a, b):
     mask_a, mask_b = raster(a), raster(b)
@@ -59,6 +61,7 @@ def test_overlap_measures_count_pixels(a, b):
     assert boxes.giou(a, b) == pytest.approx(both / either - (hull - either) / hull, abs=1e-12)
 
 
+@PATIENT
 @given(st.lists(whole_boxes(), max_size=6), st.lists(whole_boxes(), max_size=6))
 def test_matrices_equal_the_pairwise_functions(a, b):
     for matrix, single in (
@@ -120,16 +123,19 @@ def test_impossible_boxes_are_refused(corners, message):
         Box(*corners, 100, 100)
 
 
+@PATIENT
 @given(any_boxes(), st.integers(1, 4000), st.integers(1, 4000))
 def test_resize_round_trip(box, width, height):
     assert close(boxes.resize(boxes.resize(box, width, height), box.width, box.height), box)
 
 
+@PATIENT
 @given(any_boxes(), st.tuples(*[st.integers(0, 500)] * 4))
 def test_pad_round_trip(box, border):
     assert close(boxes.unpad(boxes.pad(box, *border), *border), box)
 
 
+@PATIENT
 @given(any_boxes())
 def test_letterbox_round_trip_keeps_the_shape(box):
     seen = boxes.letterbox(box)
@@ -138,6 +144,7 @@ def test_letterbox_round_trip_keeps_the_shape(box):
     assert close(boxes.unletterbox(seen, box.width, box.height), box)
 
 
+@PATIENT
 @given(whole_boxes(), st.data())
 def test_crop_keeps_the_pixels_of_the_window(box, data):
     x, y = data.draw(st.integers(0, SIDE - 1)), data.draw(st.integers(0, SIDE - 1))
@@ -206,6 +213,7 @@ def transforms(draw, width, height):
     return transform
 
 
+@PATIENT
 @given(any_boxes(), st.data())
 def test_transform_maps_there_and_back(box, data):
     transform = data.draw(transforms(box.width, box.height))
@@ -231,6 +239,7 @@ def test_transform_maps_there_and_back(box, data):
         assert close(back, box)
 
 
+@PATIENT
 @given(st.data())
 def test_transform_survives_json_and_composition(data):
     first = data.draw(transforms(300, 200))

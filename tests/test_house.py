@@ -14,7 +14,8 @@ def test_import_osler_loads_neither_torch_nor_transformers() -> None:
     code = (
         "import sys, osler, osler.records, osler.boxes, osler.images, osler.sources, osler.evaluation.protocols, "
         "osler.training, osler.models, osler.cli.app; "
-        "heavy = {'torch', 'transformers', 'pydicom', 'nibabel', 'matplotlib'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
+        "heavy = {'torch', 'transformers', 'pydicom', 'nibabel', 'matplotlib'} & set(sys.modules); "
+        "sys.exit(str(heavy) if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -17,11 +18,15 @@ from osler.errors import OslerError, RecordError
 from osler.record_atomic import atomic_write
 from osler.record_files import iter_records, read_llava, read_records, write_llava, write_records
 from osler.record_ids import content_hash
+from osler.record_llava import llava_to_raw, record_to_llava
+from osler.record_validation import to_record
 from osler.records import Record
-from tests.record_strategies import record_sets
+from tests.record_strategies import record_sets, records
 
 SUFFIXES = (".jsonl", ".parquet", ".json")
-MANY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40)
+MANY = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=10, deadline=None
+)
 
 
 def simple(id: str = "a1", **changes) -> Record:
@@ -56,10 +61,7 @@ def test_datasets_reads_our_files(tmp_path, kind, suffix):
         kind, data_files=str(tmp_path / f"train{suffix}"), split="train", cache_dir=str(tmp_path / "cache")
     )
     assert rows["id"][:] == ["r0", "r1", "r2"]
-    assert rows[1]["turns"] == [
-        {"role": "user", "text": "<image>\nIs there a mass?"},
-        {"role": "assistant", "text": "Yes."},
-    ]
+    assert rows[1]["turns"] == [turn.model_dump() for turn in originals[1].turns]
     assert rows[2]["regions"][0]["box"] == {"xyxy": [1.0, 2.5, 30.0, 40.0], "size": [100, 80]}
     assert rows[0]["images"][0]["path"] == "r0.png"
 
@@ -263,7 +265,7 @@ def test_a_failing_source_of_records_leaves_the_old_file(tmp_path, suffix):
 
 
 def many(count: int):
-    return (simple(f"r{number}", tags={"noise": os.urandom(200).hex()}) for number in range(count))
+    return (simple(f"r{number}", tags={"noise": os.urandom(2000).hex()}) for number in range(count))
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -275,7 +277,7 @@ def test_a_file_size_limit_is_explained(tmp_path, suffix):
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
     try:
         with pytest.raises(OslerError, match=rf"set{suffix}: cannot be written: .*limit.*the old file is unchanged"):
-            write_records(many(4000), path)
+            write_records(many(400), path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_bytes() == before
@@ -299,7 +301,7 @@ def test_a_full_disk_is_explained_and_loses_nothing(small_disk, suffix):
     write_records([simple("kept")], path)
     before = path.read_bytes()
     with pytest.raises(OslerError, match=rf"set{suffix}: cannot be written: No space left.*free some space.*unchanged"):
-        write_records(many(4000), path)
+        write_records(many(400), path)
     assert path.read_bytes() == before
     assert os.listdir(small_disk) == [path.name]
 
@@ -322,9 +324,13 @@ def test_atomic_write_keeps_permissions_and_links(tmp_path):
 def test_an_interrupt_leaves_the_old_file(tmp_path):
     path = tmp_path / "set.jsonl"
     write_records([simple("kept")], path)
-    with pytest.raises(KeyboardInterrupt), atomic_write(path) as stream:
-        stream.write(b"half")
+
+    def interrupted():
+        yield simple("half")
         raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_records(interrupted(), path)
     assert read_records(path)[0].id == "kept"
     assert os.listdir(tmp_path) == ["set.jsonl"]
 
@@ -462,22 +468,27 @@ def test_llava_as_lines_and_a_damaged_list(tmp_path):
     assert len(read_records(tmp_path / "empty.json")) == 0
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-        lambda x: (
-            st.lists(x)
-            | st.dictionaries(st.sampled_from(["id", "image", "conversations", "domain", "osler", "from", "value"]), x)
-        ),
-        max_leaves=8,
-    )
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(st.sampled_from(["id", "image", "conversations", "domain", "osler", "from", "value"]), inner)
+    ),
+    max_leaves=8,
 )
-def test_any_json_is_an_item_or_a_record_error(item):
-    from osler.record_llava import llava_to_raw
-    from osler.record_validation import to_record
 
-    for build in (to_record, lambda raw: to_record(llava_to_raw(raw, source="s", licence="l", split=None))):
-        try:
-            assert isinstance(build(item), Record)
-        except RecordError as error:
-            assert str(error)
+
+@settings(deadline=None)
+@given(ANY_JSON)
+def test_any_json_is_an_item_or_a_record_error(item):
+    with contextlib.suppress(RecordError):
+        assert isinstance(to_record(item), Record)
+    with contextlib.suppress(RecordError):
+        assert isinstance(to_record(llava_to_raw(item, source="s", licence="l", split=None)), Record)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(records())
+def test_llava_items_lose_nothing(original):
+    item = json.loads(json.dumps(record_to_llava(original)))
+    assert to_record(llava_to_raw(item, source="unknown", licence="unstated", split=None)) == original

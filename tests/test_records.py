@@ -6,13 +6,15 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from pydantic import ValidationError
 
 from osler.boxes import Box
 from osler.errors import RecordError
 from osler.records import ImageRef, Record, Region, Turn
 from tests.record_strategies import records
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def record(**changes) -> Record:
@@ -24,6 +26,7 @@ def record(**changes) -> Record:
     return Record.model_validate({**fields, **changes})
 
 
+@PATIENT
 @given(records())
 def test_json_round_trip(original):
     assert Record.model_validate_json(original.model_dump_json()) == original

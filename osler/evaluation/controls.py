@@ -89,8 +89,8 @@ def shuffle_images(
             kept = holders.setdefault(_images(record), record)
             if record.id < kept.id:
                 holders[_images(record)] = record
-    # One fixed circle of records in the order of their hash; every item starts at a place of its own and takes the first
-    # that fits. That is independent of the order of items, and fast.
+    # One fixed circle of records in the order of their hash; every item starts at a place of its own and takes the
+    # first that fits. That is independent of the order of items, and fast.
     circle = sorted(holders.items(), key=lambda entry: _rank(seed, entry[1].id))
     donors: dict[str, Record] = {}
     without = []

@@ -360,9 +360,7 @@ def score_view(section: ScoresSection) -> dict[str, Any]:
         "rows": rows,
         "types": _type_tables(section, rows) if section.question_types else [],
         "facts": [(label, _facts(scores)) for label, scores in section.results],
-        "differences": [
-            (f"{label}: " if label else "") + line for label, scores in section.results for line in _differences(scores)
-        ],
+        "differences": [(label, _differences(scores)) for label, scores in section.results],
     }
 
 
@@ -409,19 +407,36 @@ def _type_tables(section: ScoresSection, rows: Sequence[_ProtocolView]) -> list[
     return tables
 
 
-def _differences(scores: Mapping[str, Any]) -> list[str]:
-    lines = []
-    for entry in scores["differences"]:
-        if entry["second"] == "blank" and entry["first_mean"] > 0:
-            kept = entry["second_mean"] / entry["first_mean"]
-            loss, low, high = (entry[key] * 100 for key in ("difference", "low", "high"))
-            lines.append(
-                f"{entry['protocol']}: {kept * 100:.0f}% of the score is kept with a blank image "
-                f"(loss {loss:.1f}, interval {low:.1f} to {high:.1f}, {entry['n']} pairs)"
-            )
-    for condition, share in scores["same_answer"].items():
-        lines.append(f"{share * 100:.0f}% of the answers are the same with the {_CONDITIONS[condition]}")
-    return lines
+def _differences(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Table of paired losses: real image minus blank, and minus another's image."""
+    found = {(entry["protocol"], entry["second"]): entry for entry in scores["differences"]}
+    rows = []
+    for protocol in dict.fromkeys(entry["protocol"] for entry in scores["differences"]):
+        blank, shuffled = found.get((protocol, "blank")), found.get((protocol, "shuffled"))
+        if blank or shuffled:
+            rows.append([protocol, _difference(blank), _difference(shuffled), _kept(blank)])
+    same = [
+        f"{share * 100:.0f}% of the answers are word for word the same with {_SHOWN[condition]}."
+        for condition, share in scores["same_answer"].items()
+    ]
+    return {"head": ["protocol", "real − blank", "real − another's", "kept with blank"], "rows": rows, "same": same}
+
+
+_SHOWN = {"blank": "a blank image", "shuffled": "another's image"}
+
+
+def _difference(entry: Mapping[str, Any] | None) -> str:
+    if entry is None:
+        return "–"
+    middle, low, high = (entry[key] * 100 for key in ("difference", "low", "high"))
+    return f"{middle:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def _kept(entry: Mapping[str, Any] | None) -> str:
+    # A share of a score that is itself near zero says nothing.
+    if entry is None or entry["first_mean"] < 0.05:
+        return "–"
+    return f"{entry['second_mean'] / entry['first_mean'] * 100:.0f}%"
 
 
 def _facts(scores: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -114,6 +114,7 @@ def build(
     projector: ProjectorType = "mlp",
     chat_template: str = "chatml",
     image_size: int | None = None,
+    pool: int = 1,
     vision_feature_layer: int | None = None,
     seed: int = 0,
 ) -> LoadedModel:
@@ -126,6 +127,7 @@ def build(
         projector: "mlp" (two layers, the library's), "linear" (LLaVA-Med v1.0) or "dci" (LoGra-Med).
         chat_template: a name in `osler.models.chat_templates`, or "keep" for the tokenizer's own.
         image_size: side in pixels; the encoder's own when not given.
+        pool: for a grid encoder, side of the squares of its map that become one token.
         vision_feature_layer: hidden state that feeds the projector; the encoder's usual when not given.
         seed: for the projector's initial weights.
 
@@ -157,6 +159,13 @@ def build(
     if tokenizer is None:
         raise ModelError("a language model object needs its tokenizer: pass tokenizer=")
     vision = vision.to(torch.float32)
+    if pool != 1:
+        if vision.config.model_type != "osler_grid_encoder":
+            raise ModelError(f"pool={pool} is for the grid encoder, not for {vision.config.model_type}")
+        vision.config.patch_size = vision.config.patch_size // vision.config.pool * pool
+        vision.config.pool = pool
+    if image_size and vision.config.model_type == "osler_grid_encoder":
+        vision.config.image_size = image_size  # a convolution takes any size
     traits = _traits(vision.config)
     if tokenizer.convert_tokens_to_ids(IMAGE_TOKEN) in (None, tokenizer.unk_token_id):
         tokenizer.add_special_tokens({"additional_special_tokens": [IMAGE_TOKEN]})
@@ -168,6 +177,8 @@ def build(
 
     size = image_size or vision.config.image_size
     patch = vision.config.patch_size
+    if size % patch:
+        raise ModelError(f"image_size {size} is not a multiple of the encoder's patch of {patch} pixels")
     fields: dict[str, Any] = {
         "vision_config": vision.config,
         "text_config": language.config,

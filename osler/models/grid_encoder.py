@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PretrainedConfig, PreTrainedModel
@@ -37,7 +36,8 @@ class GridEncoderConfig(PretrainedConfig):
         stem_channels: width after the first convolution (stride 2).
         hidden_size: width of the tokens, that is of the head convolution.
         image_size: side of the square input, in pixels.
-        patch_size: pixels per token and side: the product of all strides; checked, not chosen.
+        patch_size: pixels per token and side: the product of all strides and `pool`; checked, not chosen.
+        pool: side of the squares of the map that are averaged into one token; 2 makes a quarter of the tokens.
         batch_norm_eps: epsilon of every batch normalisation.
     """
 
@@ -50,7 +50,8 @@ class GridEncoderConfig(PretrainedConfig):
         stem_channels: int = 32,
         hidden_size: int = 1280,
         image_size: int = 224,
-        patch_size: int = 32,
+        patch_size: int | None = None,
+        pool: int = 1,
         batch_norm_eps: float = 1e-3,
         **kwargs: Any,
     ) -> None:
@@ -58,13 +59,14 @@ class GridEncoderConfig(PretrainedConfig):
         self.stem_channels = stem_channels
         self.hidden_size = hidden_size
         self.image_size = image_size
-        self.patch_size = patch_size
+        self.pool = pool
         self.batch_norm_eps = batch_norm_eps
         stride = 2
         for stage in self.stages:
             stride *= stage[2]
-        if stride != patch_size:
-            raise ValueError(f"the strides multiply to {stride}, so patch_size must be {stride}, not {patch_size}")
+        self.patch_size = stride * pool
+        if patch_size not in (None, self.patch_size):
+            raise ValueError(f"strides and pool multiply to {self.patch_size}, so patch_size cannot be {patch_size}")
         super().__init__(**kwargs)
 
 
@@ -157,13 +159,16 @@ class GridEncoder(PreTrainedModel):
             pixel_values: (B, 3, H, W), normalised.
 
         Returns:
-            `last_hidden_state` (B, H/32 * W/32, C) in row-major order, `pooler_output` (B, C) its mean, and
+            `last_hidden_state` (B, H/patch_size * W/patch_size, C) in row-major order, `pooler_output` (B, C) its mean, and
             `hidden_states` holding the same tokens as the only layer.
         """
         x_BCHW = self.stem(pixel_values.to(self.stem.conv.weight.dtype))
         for block in self.blocks:
             x_BCHW = block(x_BCHW)
-        tokens_BNC = self.head(x_BCHW).flatten(2).transpose(1, 2)
+        x_BCHW = self.head(x_BCHW)
+        if self.config.pool > 1:
+            x_BCHW = F.avg_pool2d(x_BCHW, self.config.pool)
+        tokens_BNC = x_BCHW.flatten(2).transpose(1, 2)
         return BaseModelOutputWithPooling(
             last_hidden_state=tokens_BNC, pooler_output=tokens_BNC.mean(1), hidden_states=(tokens_BNC,)
         )

@@ -38,6 +38,7 @@ SPLITS = {
 # the pycerr volumes are crops around one lung; which one follows from the x coordinates (patient left is positive)
 LUNG_SHARE = 0.15
 DETAIL = 50.0  # mm
+MIN_LUNG = 1500.0  # square mm; a cross-section of the trachea has about 300
 
 
 @dataclass(frozen=True)
@@ -155,16 +156,34 @@ def _details(volume: Volume, count: int) -> Iterator[Picture]:
         shift = size / 5
         part = around((y1 + y2) / 2 + rng.uniform(-shift, shift), (x1 + x2) / 2 + rng.uniform(-shift, shift))
         yield _detail(volume, k, part, number, "yes")
+    candidates = [(k, row, column) for k in range(len(volume.values)) for row, column in _lung_points(volume, k, rng)]
+    rng.shuffle(candidates)
     found = 0
-    while found < count:
-        k = rng.randrange(len(volume.values))
-        part = around(rng.uniform(0, rows), rng.uniform(0, columns))
-        values = volume.values[k][part]
-        lung = float(((values > -950) & (values < -600)).mean())
-        outside = float((values < -960).mean())  # the foam of the couch is as light as lung, but air surrounds it
-        if 0.3 <= lung <= 0.9 and outside < 0.03 and not volume.mask[k][part].any():
+    for k, row, column in candidates:
+        part = around(row, column)
+        aerated = float((volume.values[k][part] < -400).mean())
+        if aerated <= 0.9 and not volume.mask[k][part].any():
             yield _detail(volume, k, part, count + found, "no")
             found += 1
+            if found == count:
+                return
+
+
+def _lung_points(volume: Volume, k: int, rng: random.Random, count: int = 6) -> list[tuple[int, int]]:
+    """Random pixels of aerated lung: dark regions that the body encloses, so neither outside air nor the couch.
+
+    The top edge does not count: the crops of pycerr cut lungs there, and air above the chest reaches the sides too.
+    """
+    from scipy import ndimage
+
+    labels, _ = ndimage.label(volume.values[k] < -400)
+    border = np.unique(np.concatenate([labels[-1], labels[:, 0], labels[:, -1]]))
+    areas = np.bincount(labels.ravel())
+    areas[border] = 0
+    enclosed = np.argwhere(areas[labels] * volume.spacing[1] * volume.spacing[2] > MIN_LUNG)
+    if not len(enclosed):
+        return []
+    return [(int(row), int(column)) for row, column in (enclosed[rng.randrange(len(enclosed))] for _ in range(count))]
 
 
 def _detail(volume: Volume, k: int, part: tuple[slice, slice], number: int, tumour: str) -> Picture:

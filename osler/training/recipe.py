@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from importlib import resources
 from pathlib import Path
@@ -34,6 +35,8 @@ class ModelSection(_Section):
     """chatml, mistral, vicuna, or keep (the tokenizer's own)."""
     image_size: int | None = Field(default=None, gt=0)
     """Side of the square the encoder sees, in pixels; the encoder's own when left out."""
+    pool: int = Field(default=1, gt=0)
+    """Grid encoder only: side of the squares of its map that become one token; 2 makes a quarter of the tokens."""
 
 
 class DataItem(_Section):
@@ -79,6 +82,8 @@ class Stage(_Section):
     accumulate: int = Field(default=1, gt=0)
     """Forward passes per optimiser step."""
     learning_rate: float = Field(default=2e-5, gt=0)
+    projector_learning_rate: float | None = Field(default=None, gt=0)
+    """Peak learning rate of the projector; `learning_rate` when left out."""
     schedule: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "cosine"
     warmup: float = Field(default=0.03, ge=0)
     """Fraction of the steps (below 1) or number of steps."""
@@ -94,6 +99,8 @@ class Stage(_Section):
     """Resumable checkpoints per epoch; 0 saves only the stage's end."""
     log_every: int = Field(default=10, gt=0)
     """Optimiser steps between log lines."""
+    cache_vision: bool = True
+    """On the CPU, encode each picture once when the vision encoder is frozen."""
     workers: int = Field(default=0, ge=0)
     """Processes that load images."""
     sampler: Literal["random", "length"] = "random"
@@ -247,10 +254,8 @@ def _override(content: dict[str, Any], item: str) -> None:
     except yaml.YAMLError as error:
         raise RecipeError(f"override {item!r}: the value is not valid YAML") from error
     if isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
-        try:
+        with contextlib.suppress(ValueError):
             value = float(value)
-        except ValueError:
-            pass
     node: Any = content
     parts = key.split(".")
     for number, part in enumerate(parts):

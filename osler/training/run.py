@@ -10,6 +10,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,7 @@ def starting_model(section: ModelSection, *, seed: int) -> Any:
         projector=section.projector,
         chat_template=section.chat_template,
         image_size=section.image_size,
+        pool=section.pool,
         seed=seed,
     )
 
@@ -175,6 +177,7 @@ def _run_stage(
 
     from osler.models import load_model
     from osler.models.load import LoadedModel
+    from osler.models.vision_cache import cached_vision
     from osler.training.collate import Collator, RecordDataset
     from osler.training.components import count_parameters
     from osler.training.trainer import OslerTrainer, latest_checkpoint
@@ -200,11 +203,13 @@ def _run_stage(
         processing_class=loaded.processor,
         objective_weights=stage.objectives,
         sampler=stage.sampler,
+        projector_learning_rate=stage.projector_learning_rate,
     )
     checkpoint = latest_checkpoint(folder)
     if checkpoint:
         say(f"stage {stage.name}: resuming from {checkpoint.name}")
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    with cached_vision(model) if stage.cache_vision else nullcontext():
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     history = trainer.state.log_history
     if trainer.is_world_process_zero():
         model = trainer.accelerator.unwrap_model(trainer.model)

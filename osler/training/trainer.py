@@ -15,6 +15,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from osler.errors import ModelError
 from osler.training import objectives
+from osler.training.components import component_of
 from osler.training.sampling import EpochSampler
 
 COMPLETE = "osler_complete.json"
@@ -26,11 +27,20 @@ class OslerTrainer(Trainer):
     Args:
         objective_weights: objective name to weight.
         sampler: "random" or "length".
+        projector_learning_rate: of the projector, where it differs from the rest.
         **kwargs: as for `Trainer`; the data sets are `RecordDataset`s.
     """
 
-    def __init__(self, *, objective_weights: dict[str, float], sampler: str = "random", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        objective_weights: dict[str, float],
+        sampler: str = "random",
+        projector_learning_rate: float | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        self.projector_learning_rate = projector_learning_rate
         self.objective_weights = objective_weights
         self.sampler_kind = sampler
         # the loss is already divided by the token count of the whole optimiser step
@@ -64,6 +74,21 @@ class OslerTrainer(Trainer):
             logs = {**logs, **{name: sum(v) / len(v) for name, v in self._metrics.items()}}
             self._metrics = {}
         super().log(logs, *args, **kwargs)
+
+    def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
+        """AdamW; a new projector may learn faster than a language model that only has to adapt."""
+        optimizer = super().create_optimizer(*args, **kwargs)
+        if self.projector_learning_rate is None:
+            return optimizer
+        names = {id(value): name for name, value in self.model.named_parameters()}
+        for group in list(optimizer.param_groups):
+            inside = [value for value in group["params"] if component_of(names[id(value)]) == "projector"]
+            if inside:
+                chosen = set(map(id, inside))
+                group["params"] = [value for value in group["params"] if id(value) not in chosen]
+                options = {key: value for key, value in group.items() if key not in ("params", "lr")}
+                optimizer.add_param_group({"params": inside, "lr": self.projector_learning_rate, **options})
+        return optimizer
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         dataset = train_dataset if train_dataset is not None else self.train_dataset

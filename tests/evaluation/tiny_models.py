@@ -13,7 +13,12 @@ from tokenizers import Tokenizer, pre_tokenizers
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
-WORDS = ["is", "there", "a", "an", "the", "fracture", "mass", "lesion", "heart", "lung", "enlarged", "normal", "abnormal", "in", "this", "image", "what", "which", "where", "side", "left", "right", "lower", "upper", "lobe", "of", "yes", "no", "axial", "ct", "mri", "x", "ray", "chest", "head", "plane", "modality", "shown", "seen", "both", "none", "effusion", "large", "small", ",", ".", "?", ":", "user", "assistant"]
+VOCABULARY = (
+    "is there a an the fracture mass lesion heart lung enlarged normal abnormal in this image what which where side "
+    "left right lower upper lobe of yes no axial ct mri x ray chest head plane modality shown seen both none effusion "
+    "large small , . ? : user assistant"
+)
+WORDS = VOCABULARY.split()
 
 CHAT = (
     "{% for m in messages %}{{ m['role'] + ' : ' }}"
@@ -47,6 +52,13 @@ TEXT: dict[str, Any] = {
     "eos_token_id": 3,
     "pad_token_id": 0,
 }
+VISION: dict[str, Any] = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "image_size": 28,
+}
 
 
 def llava(seed: int = 0) -> tuple[Any, Any]:
@@ -71,13 +83,11 @@ def llava(seed: int = 0) -> tuple[Any, Any]:
         chat_template=CHAT.replace("IMAGE", "'<image>'"),
     )
     config = LlavaConfig(
-        vision_config=CLIPVisionConfig(
-            hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, image_size=28, patch_size=14,
-        ),
+        vision_config=CLIPVisionConfig(patch_size=14, **VISION),
         text_config=LlamaConfig(vocab_size=len(tok), **TEXT),
         image_token_index=tok.convert_tokens_to_ids("<image>"),
         image_seq_length=4,
-    )  # fmt: skip
+    )
     return widen(LlavaForConditionalGeneration(config), seed), processor
 
 
@@ -106,14 +116,22 @@ def qwen(seed: int = 0) -> tuple[Any, Any]:
             "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10000.0},
         },
         vision_config={
-            "depth": 2, "hidden_size": 32, "num_heads": 2, "intermediate_size": 64, "out_hidden_size": 32, "patch_size": 14,
-            "spatial_merge_size": 2, "temporal_patch_size": 2, "fullatt_block_indexes": [1], "window_size": 56,
+            "depth": 2,
+            "hidden_size": 32,
+            "num_heads": 2,
+            "intermediate_size": 64,
+            "out_hidden_size": 32,
+            "patch_size": 14,
+            "spatial_merge_size": 2,
+            "temporal_patch_size": 2,
+            "fullatt_block_indexes": [1],
+            "window_size": 56,
         },
         image_token_id=tok.convert_tokens_to_ids("<|image_pad|>"),
         video_token_id=tok.convert_tokens_to_ids("<|video_pad|>"),
         vision_start_token_id=tok.convert_tokens_to_ids("<|vision_start|>"),
         vision_end_token_id=tok.convert_tokens_to_ids("<|vision_end|>"),
-    )  # fmt: skip
+    )
     return widen(Qwen2_5_VLForConditionalGeneration(config), seed), processor
 
 
@@ -132,14 +150,20 @@ def gemma(seed: int = 0) -> tuple[Any, Any]:
         chat_template=CHAT.replace("IMAGE", "'<start_of_image>'"),
     )
     config = Gemma3Config(
-        text_config={**TEXT, "vocab_size": len(tok), "head_dim": 8, "sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"]},
-        vision_config={"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 28, "patch_size": 7},
+        text_config={
+            **TEXT,
+            "vocab_size": len(tok),
+            "head_dim": 8,
+            "sliding_window": 8,
+            "layer_types": ["sliding_attention", "full_attention"],
+        },
+        vision_config={**VISION, "patch_size": 7},
         mm_tokens_per_image=4,
         tie_word_embeddings=False,
         boi_token_index=tok.boi_token_id,
         eoi_token_index=tok.eoi_token_id,
         image_token_index=tok.image_token_id,
-    )  # fmt: skip
+    )
     return widen(Gemma3ForConditionalGeneration(config), seed), processor
 
 
@@ -166,12 +190,12 @@ def smolvlm(seed: int = 0) -> tuple[Any, Any]:
     )
     config = SmolVLMConfig(
         text_config={**TEXT, "vocab_size": len(tok), "model_type": "llama"},
-        vision_config={"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 28, "patch_size": 7},
+        vision_config={**VISION, "patch_size": 7},
         image_token_id=tok.convert_tokens_to_ids("<image>"),
         scale_factor=4,
         tie_word_embeddings=False,
         pad_token_id=0,
-    )  # fmt: skip
+    )
     return widen(SmolVLMForConditionalGeneration(config), seed), processor
 
 

@@ -46,7 +46,7 @@ def test_a_typo_names_key_and_nearest_valid_name(
     node[key] = 1
     file = tmp_path / "typo.yaml"
     file.write_text(yaml.safe_dump(recipe_content))
-    with pytest.raises(RecipeError, match=f"typo.yaml: .*{key}: unknown key; did you mean '{nearest}'"):
+    with pytest.raises(RecipeError, match=rf"typo\.yaml: .*{key}: unknown key; did you mean '{nearest}'"):
         recipes.load(file)
 
 
@@ -88,5 +88,5 @@ def test_unknown_recipe_names_the_nearest() -> None:
 def test_broken_yaml_names_the_file(tmp_path: Path) -> None:
     file = tmp_path / "broken.yaml"
     file.write_text("name: [")
-    with pytest.raises(RecipeError, match="broken.yaml: not readable as YAML"):
+    with pytest.raises(RecipeError, match=r"broken\.yaml: not readable as YAML"):
         recipes.load(file)

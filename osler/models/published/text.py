@@ -57,5 +57,5 @@ def grow_rows(matrix: torch.Tensor, rows: int) -> torch.Tensor:
     extra = rows - matrix.shape[0]
     if extra == 0:
         return matrix
-    mean = matrix.float().mean(dim=0, keepdim=True).to(matrix.dtype)
+    mean = matrix.mean(dim=0, keepdim=True, dtype=torch.float32).to(matrix.dtype)
     return torch.cat([matrix, mean.expand(extra, -1)])

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from transformers import GenerationConfig, LlavaConfig, MistralConfig
+from transformers import GenerationConfig, LlavaConfig, MistralConfig, PreTrainedTokenizerFast
 
 from osler.errors import ModelError
 from osler.models.published.detect import detect_checkpoint
@@ -83,6 +83,8 @@ def import_v15(
         ModelError: anything missing, damaged, unsafe, unknown or contradictory. `out` is then not made.
     """
     source, out = Path(source), Path(out)
+    if vocabulary_multiple < 1:
+        raise ModelError(f"vocabulary_multiple {vocabulary_multiple} is impossible; 1 adds the image token only")
     kind = detect_checkpoint(source)
     if kind != "llava_med_v1.5":
         raise ModelError(f"{source}: this is {kind}, not LLaVA-Med v1.5")
@@ -179,7 +181,12 @@ def _choose(stored: VisionWeights | None, external: VisionWeights | None, prefer
 
 
 def _config(
-    original: OriginalConfig, vision: VisionWeights, tokenizer: object, *, vocabulary: int, image_id: int
+    original: OriginalConfig,
+    vision: VisionWeights,
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    vocabulary: int,
+    image_id: int,
 ) -> LlavaConfig:
     original.expect("mm_projector_type", ("mlp2x_gelu",), why="v1.5 has a two-layer MLP")
     original.expect("mm_patch_merge_type", ("flat", None), why="image tiles are not part of v1.5")
@@ -199,9 +206,9 @@ def _config(
         # an absent key meant 4096 to the library that wrote the file, an explicit null means none
         sliding_window=original.get("sliding_window") if "sliding_window" in original.values else 4096,
         head_dim=original.get("head_dim"),
-        bos_token_id=tokenizer.bos_token_id,  # type: ignore[attr-defined]
-        eos_token_id=tokenizer.eos_token_id,  # type: ignore[attr-defined]
-        pad_token_id=tokenizer.pad_token_id,  # type: ignore[attr-defined]
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
     )
     return LlavaConfig(
         vision_config=vision.config,

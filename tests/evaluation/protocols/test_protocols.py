@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from osler.errors import EvaluationError
 from osler.evaluation import protocols
 
-WORDS = st.sampled_from(
-    ["left", "right", "lower", "lobe", "lung", "yes", "no", "normal", "abnormal", "note", "2", "two", "1,200", "the", "a", "mass", "heart,", "(ct)", "none", "don't", "x-ray", "3.5"]
+VOCABULARY = (
+    "left right lower lobe lung yes no normal abnormal note 2 two 1,200 the a mass heart, (ct) none don't x-ray 3.5"
 )
+WORDS = st.sampled_from(VOCABULARY.split())
 TEXTS = st.lists(WORDS, min_size=1, max_size=7).map(" ".join)
 NAMES = protocols.names()
 

@@ -386,6 +386,13 @@ def test_index_must_not_leave_its_folder(tmp_path, v15_weights):
         import_v15(source, tmp_path / "out")
 
 
+def test_vocabulary_padding_is_a_choice(tmp_path, v15_source):
+    report = import_v15(v15_source, tmp_path / "out", vocabulary_multiple=1)
+    assert report.vocabulary == ROWS + 1
+    with pytest.raises(ModelError, match="vocabulary_multiple 0"):
+        import_v15(v15_source, tmp_path / "out2", vocabulary_multiple=0)
+
+
 def test_existing_folder_is_kept(tmp_path, v15_source):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("keep")

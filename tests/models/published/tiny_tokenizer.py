@@ -62,9 +62,8 @@ def reference_encode(pieces: list[tuple[str, float, int]], text: str) -> list[in
     ids = {t: i for i, (t, _, _) in enumerate(pieces)}
     symbols = list("▁" + text.replace(" ", "▁"))
     while True:
-        options = [
-            (score[a + b], -i) for i, (a, b) in enumerate(zip(symbols, symbols[1:], strict=False)) if a + b in score
-        ]
+        joined = [a + b for a, b in pairwise(symbols)]
+        options = [(score[text], -i) for i, text in enumerate(joined) if text in score]
         if not options:
             break
         i = -max(options)[1]
