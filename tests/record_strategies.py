@@ -1,4 +1,4 @@
-"""Hypothesis strategies for records, shared by the tests of records and record files."""
+"""Records for tests: one by hand, and hypothesis strategies."""
 
 from __future__ import annotations
 
@@ -66,3 +66,14 @@ def records(draw):
 
 def record_sets(max_size: int = 4):
     return st.lists(records(), max_size=max_size, unique_by=lambda record: record.id)
+
+
+def simple(id: str = "a1", **changes) -> Record:
+    fields = {
+        "id": id,
+        "images": [{"path": f"{id}.png", "width": 100, "height": 80}],
+        "turns": [{"role": "user", "text": "<image>\nIs there a mass?"}, {"role": "assistant", "text": "Yes."}],
+        "regions": [{"box": {"xyxy": [1, 2.5, 30, 40], "size": [100, 80]}, "label": "mass"}],
+        "tags": {"answer_type": "CLOSED"},
+    }
+    return Record.model_validate({**fields, **changes})

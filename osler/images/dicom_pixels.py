@@ -15,14 +15,14 @@ from osler.images.dicom_header import DicomHeader, integer
 from osler.images.dicom_terms import NOT_PICTURES, photometric, uid_name
 
 _JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
+_JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
 _JPEG_2000 = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91, 92, 93, 201, 202, 203))
 # decoders under permissive licences, safest first; a syntax that is not here uses what pydicom finds
 _PLUGIN = {
     "1.2.840.10008.1.2.4.50": "pillow",
     "1.2.840.10008.1.2.4.57": "gdcm",
     "1.2.840.10008.1.2.4.70": "gdcm",
-    "1.2.840.10008.1.2.4.80": "pyjpegls",
-    "1.2.840.10008.1.2.4.81": "pyjpegls",
+    **dict.fromkeys(_JPEG_LS, "pyjpegls"),
     **dict.fromkeys(_JPEG_2000, "pylibjpeg"),
     "1.2.840.10008.1.2.5": "pydicom",
 }
@@ -192,6 +192,9 @@ def decode_frame(path: Path, header: DicomHeader, layout: PixelLayout, frame: in
         values, described = decoder.as_array(header.file, index=frame, **options)
     else:
         data = _frame_bytes(header, layout, frame)
+        if syntax in _JPEG_LS and b"\xff\xd9" not in data[-16:]:
+            # pyjpegls searches for seconds beyond the end of a stream that has no end marker
+            raise ImageError(path, "holds a JPEG-LS frame without its end marker: it is truncated")
         _check_codestream(path, data, layout, jpeg_2000=syntax in _JPEG_2000)
         if syntax == _JPEG_EXTENDED and layout.bits_stored > 8:
             values, described = _gdcm_12_bit(data, layout), {"photometric_interpretation": layout.photometric}

@@ -54,7 +54,12 @@ class Window:
         Returns:
             Array of the same shape; 0 below the window, 255 above it.
         """
-        x = np.asarray(values, dtype=np.float64)
+        raw = np.asarray(values)
+        if raw.dtype.kind in "iu" and raw.dtype.itemsize <= 2 and raw.size > 65536:
+            # a radiograph has millions of pixels but at most 65,536 values: compute those, look the pixels up
+            low = int(raw.min())
+            return self.apply(np.arange(low, int(raw.max()) + 1, dtype=np.float64))[raw.astype(np.int32) - low]
+        x = raw.astype(np.float64)
         if self.function == "linear":
             # PS3.3 C.11.2.1.2.1: the window covers `width` integers, hence the halves and ones
             if self.width == 1:

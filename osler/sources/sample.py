@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 from osler.boxes import resize
 from osler.images.fingerprints import file_sha256
 from osler.images.info import fitted_size
+from osler.record_files import write_records
 from osler.record_ids import pseudonym, stable_id
 from osler.records import ImageRef, Provenance, Record, Region, Turn
 from osler.sources import sample_brain, sample_stills, sample_text, sample_volumes
@@ -152,7 +153,7 @@ def build(folder: str | Path, *, size: Size = "demo", seed: int = 0, say: Say | 
     references = _write_pictures(folder, [picture for picture in pictures if picture.key in used])
     records = {name: [_finish(record, references[key]) for key, record in rows] for name, rows in chosen.items()}
     for name, items in records.items():
-        _write_jsonl(folder / f"{name}.jsonl", items)
+        write_records(items, folder / f"{name}.jsonl")
     written = [picture for picture in pictures if picture.key in used]
     _write_manifest(folder, size, seed, written, references)
     return SampleSummary(
@@ -318,10 +319,6 @@ def _write_pictures(folder: Path, pictures: Iterable[Picture]) -> dict[str, Imag
             path=name, width=image.width, height=image.height, sha256=file_sha256(folder / name)
         )
     return references
-
-
-def _write_jsonl(path: Path, records: list[Record]) -> None:
-    path.write_text("".join(record.model_dump_json(exclude_none=True) + "\n" for record in records), encoding="utf-8")
 
 
 def _write_manifest(

@@ -37,7 +37,7 @@ SPLITS = {
 }
 # the pycerr volumes are crops around one lung; which one follows from the x coordinates (patient left is positive)
 LUNG_SHARE = 0.15
-DETAIL = 50.0  # mm
+DETAIL = 40.0  # mm
 MIN_LUNG = 1500.0  # square mm; a cross-section of the trachea has about 300
 
 
@@ -153,10 +153,16 @@ def _details(volume: Volume, count: int) -> Iterator[Picture]:
     for number in range(count):
         k = inside[number * len(inside) // count]
         x1, y1, x2, y2 = mask_boxes(volume.mask[k])[0].xyxy()
-        shift = size / 5
-        part = around((y1 + y2) / 2 + rng.uniform(-shift, shift), (x1 + x2) / 2 + rng.uniform(-shift, shift))
-        yield _detail(volume, k, part, number, "yes")
-    candidates = [(k, row, column) for k in range(len(volume.values)) for row, column in _lung_points(volume, k, rng)]
+        reach_x, reach_y = size / 5 + (x2 - x1) / 4, size / 5 + (y2 - y1) / 4
+        for _ in range(60):  # tumour and lung must both be seen: inside a large tumour every detail is plain grey
+            row, column = (y1 + y2) / 2 + rng.uniform(-reach_y, reach_y), (x1 + x2) / 2 + rng.uniform(-reach_x, reach_x)
+            part = around(row, column)
+            tumour, aerated = volume.mask[k][part].mean(), (volume.values[k][part] < -400).mean()
+            if aerated > 0.15 and tumour > 0.01:
+                yield _detail(volume, k, part, number, "yes")
+                break
+    slices = spread(list(range(len(volume.values))), count)
+    candidates = [(k, row, column) for k in slices for row, column in _lung_points(volume, k, rng)]
     rng.shuffle(candidates)
     found = 0
     for k, row, column in candidates:

@@ -35,7 +35,7 @@ def test_blank_image_keeps_size_and_mean_grey_only():
 
 
 RECORDS = st.lists(
-    st.tuples(st.integers(0, 6), st.sampled_from("yes no left".split()), st.sampled_from("AB"), st.integers(0, 3)),
+    st.tuples(st.integers(0, 6), st.sampled_from(["yes", "no", "left"]), st.sampled_from("AB"), st.integers(0, 3)),
     min_size=1,
     max_size=25,
 ).map(

@@ -186,7 +186,7 @@ def test_without_preamble(tmp_path):
     wanted = load_image(path).image.tobytes()
     ds = pydicom.dcmread(path)
     for implicit in (True, False):
-        del ds.file_meta
+        ds.preamble = None
         ds.file_meta = FileMetaDataset()
         ds.save_as(path, implicit_vr=implicit, little_endian=True, enforce_file_format=False)
         assert path.read_bytes()[128:132] != b"DICM"
@@ -206,7 +206,8 @@ SECRET = "ZZTOPSECRET"
 
 def identified(tmp_path, name="a", **elements):
     values = {
-        "PatientName": f"{SECRET}^Jane", "PatientID": SECRET, "PatientBirthDate": "19700101", "StudyDescription": SECRET,
+        "PatientName": f"{SECRET}^Jane", "PatientID": SECRET, "PatientBirthDate": "19700101",
+        "StudyDescription": SECRET,
         "InstitutionName": SECRET, "AccessionNumber": SECRET, "OperatorsName": SECRET, "BodyPartExamined": SECRET,
         "ViewPosition": SECRET, "ProtocolName": SECRET, "ImageComments": SECRET, "Modality": SECRET,
     }  # fmt: skip
@@ -223,13 +224,15 @@ def test_identifiers_never_leave_the_file(tmp_path):
 @pytest.mark.parametrize(
     "elements",
     [
-        {"Rows": None}, {"PhotometricInterpretation": SECRET}, {"SOPClassUID": f"1.2.{SECRET}"}, {"BitsStored": 40},
+        {"Rows": None}, {"PhotometricInterpretation": SECRET}, {"BitsStored": 40},
         {"SamplesPerPixel": 2}, {"PixelData": None}, {"PixelData": b"\0\0"}, {"NumberOfFrames": 9999},
         {"VOILUTSequence": Sequence([item(LUTDescriptor=[9, 0, 16], LUTExplanation=SECRET, LUTData=b"\0\0")])},
     ],
 )  # fmt: skip
 def test_errors_and_warnings_quote_no_identifier(tmp_path, elements, caplog, recwarn, capfd):
     path = identified(tmp_path, **elements)
+    caplog.clear()
+    recwarn.clear()
     caplog.set_level(logging.DEBUG)
     with pytest.raises(ImageError) as caught:
         load_image(path)
@@ -245,8 +248,10 @@ def test_damaged_values_stay_out_of_logs_and_warnings(tmp_path, caplog, recwarn)
     data = path.read_bytes().replace(b"ISO_IR", b"ISO_XX")
     data = data.replace(SECRET.encode() + b"^Jane", SECRET.encode() + b"\xff\xfe\xfd^J"[:5])
     path.write_bytes(data)
-    level = logging.getLogger("pydicom").level
+    caplog.clear()
+    recwarn.clear()
     caplog.set_level(logging.DEBUG)
+    level = logging.getLogger("pydicom").level
     load_image(path)
     assert not recwarn.list
     assert not caplog.text
@@ -337,6 +342,18 @@ def test_codestream_larger_than_the_header(pydicom_files, tmp_path):
         (tmp_path / name).write_bytes(data)
         with pytest.raises(ImageError, match="compressed frame has 60000 x"):
             load_image(tmp_path / name)
+
+
+def test_truncated_jpeg_ls_is_refused_at_once(pydicom_files, tmp_path):
+    """The decoder would search for seconds beyond the end of such a stream."""
+    import time
+
+    data = (pydicom_files / "MR_small_jpeg_ls_lossless.dcm").read_bytes()
+    (tmp_path / "a").write_bytes(data[: len(data) // 2])
+    start = time.process_time()
+    with pytest.raises(ImageError, match="without its end marker"):
+        load_image(tmp_path / "a")
+    assert time.process_time() - start < 1
 
 
 def test_video_and_unknown_syntaxes_are_named(tmp_path):

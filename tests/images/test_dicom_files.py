@@ -32,7 +32,6 @@ def outcome(path: Path) -> list[object]:
     try:
         loaded = load_image(path, max_side=256)
     except ImageError as error:
-        assert str(error).startswith(str(path))
         return ["refused", next((name for name, words in CLASSES.items() if words in error.reason), error.reason)]
     info = loaded.info
     source = (info.window or {}).get("source")
@@ -64,7 +63,7 @@ def test_files_of_pydicom(pydicom_files):
 
 def test_files_of_pydicom_data(pydicom_data):
     found = {name: outcome(path) for name, path in named(pydicom_data, "pydicom-data").items()}
-    assert len(found) == 67
+    assert len(found) == 68
     compare(found, "pydicom-data")
 
 
@@ -111,7 +110,7 @@ def test_12_bit_jpeg_has_the_published_values(pydicom_files):
 
 
 def test_colour_bars_look_alike_in_every_encoding(pydicom_data, pydicom_files):
-    """One picture of ten colour bars in 30 encodings: RGB, YBR, planar, 8 to 32 bits, big endian, RLE, JPEG, JPEG-LS."""
+    """One picture of ten colour bars in 30 encodings: RGB, YBR, planar, 8 to 32 bits, big endian, RLE, JPEG."""
     wanted = np.asarray(load_image(pydicom_data / "SC_rgb.dcm").image).astype(int)
     assert wanted[5, 50].tolist() == [255, 0, 0]
     names = sorted(pydicom_data.glob("SC_*.dcm")) + [
@@ -126,12 +125,19 @@ def test_colour_bars_look_alike_in_every_encoding(pydicom_data, pydicom_files):
         assert np.abs(middle).max() <= 6, path.name
 
 
-def test_same_chest_in_four_encodings(pydicom_data):
-    lossless = [np.asarray(load_image(pydicom_data / f"RG3_{kind}.dcm").image) for kind in ("UNCI", "UNCR", "J2KR")]
-    assert (lossless[0] == lossless[1]).all()
-    assert (lossless[0] == lossless[2]).all()
-    lossy = np.asarray(load_image(pydicom_data / "RG3_J2KI.dcm").image).astype(int)
-    assert np.abs(lossy - lossless[0]).mean() < 4
+@pytest.mark.parametrize("study", ["RG1", "RG3", "US1", "693", "MR2"])
+def test_jpeg_2000_equals_its_uncompressed_twin(pydicom_data, pydicom_files, study):
+    """NEMA's samples: R was compressed reversibly, I irreversibly; UNC is what the reference decoder made of it."""
+
+    def picture(kind):
+        name = f"{study}_{kind}.dcm"
+        folder = pydicom_data if (pydicom_data / name).is_file() else pydicom_files
+        return np.asarray(load_image(folder / name).image).astype(int)
+
+    assert np.array_equal(picture("J2KR"), picture("UNCR"))
+    difference = np.abs(picture("J2KI") - picture("UNCI"))
+    assert difference.max() <= 2
+    assert difference.mean() < 0.1
 
 
 def test_documentation_lists_what_is_refused():

@@ -70,6 +70,14 @@ def test_is_monotonic_and_in_range(level, width, function, values):
     assert (np.diff(found) >= 0).all()
 
 
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.uint8, np.int8])
+def test_large_integer_pictures_give_the_same(dtype):
+    limits = np.iinfo(dtype)
+    values = np.random.default_rng(0).integers(limits.min, limits.max, (300, 300), dtype, endpoint=True)
+    for window in (Window(40, 400), Window(3, 77.5, "linear_exact"), Window(0, 3000, "sigmoid")):
+        assert np.array_equal(window.apply(values), window.apply(values.astype(np.float64)))
+
+
 def test_not_a_number_is_black_and_infinity_is_the_end():
     values = np.array([np.nan, -np.inf, np.inf])
     for function in ("linear", "linear_exact", "sigmoid"):

@@ -22,7 +22,7 @@ def test_every_task_is_complete(name):
     task = tasks.get(name)
     assert isinstance(task, Task)
     assert task.name == name
-    assert task.version and task.description and task.conventions
+    assert all((task.version, task.description, task.conventions))
     for protocol in (*task.protocols, *task.strict):
         assert protocols.get(protocol).name == protocol
 

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from osler.record_files import read_records
+from tests.cli.conftest import Osler
+
+
+def test_eval_writes_scores_predictions_and_report_and_resumes(
+    osler: Osler, model_folder: Path, records_folder: Path, tmp_path: Path
+) -> None:
+    arguments = ("eval", model_folder, "--task", "records", "--data", records_folder, "--out", tmp_path / "e")
+    result = osler(*arguments, "--max-new-tokens", "4")
+    assert result.status == 0, result.err
+    scores = json.loads((tmp_path / "e" / "scores.json").read_text())
+    assert set(scores["conditions"]) == {"real", "blank", "shuffled", "majority"}
+    assert (tmp_path / "e" / "report.html").read_text().startswith("<!doctype html>")
+    lines = (tmp_path / "e" / "predictions.jsonl").read_text().splitlines()
+    assert sum(json.loads(line)["condition"] == "real" for line in lines) == 6
+    again = osler(*arguments, "--max-new-tokens", "4")
+    assert again.status == 0
+    assert (tmp_path / "e" / "predictions.jsonl").read_text().splitlines() == lines
+    other = osler(*arguments, "--max-new-tokens", "5")
+    assert other.status == 2
+    assert "Traceback" not in other.err
+
+
+def test_an_answer_file_is_scored_without_a_model(osler: Osler, records_folder: Path, tmp_path: Path) -> None:
+    records = list(read_records(records_folder / "test.jsonl"))
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text("".join(json.dumps({"question_id": r.id, "text": r.answer}) + "\n" for r in records))
+    result = osler("eval", "--answers", answers, "--task", "records", "--data", records_folder, "--out", tmp_path / "e")
+    assert result.status == 0, result.err
+    scores = json.loads((tmp_path / "e" / "scores.json").read_text())
+    assert scores["conditions"]["real"]["protocols"]["strict-exact-match"]["mean"] == 1.0
+    answers.write_text(answers.read_text().splitlines()[0] + "\n")
+    result = osler("eval", "--answers", answers, "--task", "records", "--data", records_folder, "--out", tmp_path / "f")
+    assert result.status == 2
+    assert "5 items are missing" in result.err
+
+
+def test_what_is_not_said_is_asked_for(osler: Osler, model_folder: Path, tmp_path: Path) -> None:
+    assert "say --task" in osler("eval", model_folder).err
+    result = osler("eval", model_folder, "--task", "vqa-rat", "--data", tmp_path, "--out", tmp_path)
+    assert result.status == 2
+    assert "vqa-rad" in result.err
+    assert "vqa-rad" in osler("eval", "--list").out
+
+
+def test_help_of_every_verb(osler: Osler) -> None:
+    for verb in ("", "demo", "train", "eval", "chat", "data", "build", "import"):
+        result = osler(*([verb] if verb else []), "--help")
+        assert result.status == 0
+        assert "Usage" in result.out
