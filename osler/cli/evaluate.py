@@ -47,7 +47,8 @@ def evaluate(
             raise EvaluationError(f"say {option}; for instance --task vqa-rad --data DIR --out runs/eval")
     if bool(model) == bool(answers):
         raise EvaluationError("give either a model folder or --answers FILE")
-    assert data is not None and out is not None
+    assert data is not None
+    assert out is not None
     chosen = tasks.get(task)
     conventions = chosen.conventions if convention == "all" else (convention or chosen.conventions[0],)
     for name in conventions:

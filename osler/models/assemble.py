@@ -6,6 +6,7 @@ makes it an `OslerLlava` (see `osler.models.llava_variants`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -63,11 +64,7 @@ def _load_vision(folder: str | Path) -> Any:
     from transformers import AutoConfig, AutoModel
 
     model, info = AutoModel.from_pretrained(str(folder), output_loading_info=True, trust_remote_code=False)
-    if info["missing_keys"]:
-        # a pooling head that the checkpoint never had is not used by LLaVA; anything else would be random
-        missing = [name for name in info["missing_keys"] if "pooler" not in name and "head" not in name]
-        if missing:
-            raise ModelError(f"{folder}: weights are missing from the vision encoder: {sorted(missing)[:3]}")
+    _zero_pooler(model, info["missing_keys"], folder)
     config = AutoConfig.from_pretrained(str(folder))
     if not hasattr(config, "vision_config"):
         return model
@@ -80,6 +77,38 @@ def _load_vision(folder: str | Path) -> Any:
             tower.load_state_dict(wanted, strict=True)
             return tower
     raise ModelError(f"{folder}: could not find the vision encoder's weights inside {type(model).__name__}")
+
+
+def _zero_pooler(tower: Any, missing: Iterable[str], where: str | Path) -> None:
+    """Set the weights of an absent pooling head to zero: LLaVA never reads it, and random bits help nobody.
+
+    Raises:
+        ModelError: when anything but a pooling head is absent.
+    """
+    import torch
+
+    parameters = dict(tower.named_parameters())
+    for name in missing:
+        if not ("pooler." in name or "head." in name) or name not in parameters:
+            raise ModelError(f"{where}: the vision encoder's weight {name} is missing")
+        with torch.no_grad():
+            parameters[name].zero_()
+
+
+def _as_auto_class(vision: Any) -> Any:
+    """The encoder as the class that `AutoModel` builds from its configuration, which is what a saved LLaVA reloads."""
+    from transformers import AutoModel
+
+    tower = AutoModel.from_config(vision.config, dtype=vision.dtype)
+    if tower.state_dict().keys() == vision.state_dict().keys():
+        return vision
+    result = tower.load_state_dict(vision.state_dict(), strict=False)
+    if result.unexpected_keys:
+        raise ModelError(
+            f"{type(vision).__name__} has weights that {type(tower).__name__} lacks: {result.unexpected_keys[:3]}"
+        )
+    _zero_pooler(tower, result.missing_keys, type(vision).__name__)
+    return tower.eval()
 
 
 def make_image_processor(
@@ -158,7 +187,7 @@ def build(
         )
     if tokenizer is None:
         raise ModelError("a language model object needs its tokenizer: pass tokenizer=")
-    vision = vision.to(torch.float32)
+    vision = _as_auto_class(vision).to(torch.float32)
     if pool != 1:
         if vision.config.model_type != "osler_grid_encoder":
             raise ModelError(f"pool={pool} is for the grid encoder, not for {vision.config.model_type}")

@@ -159,8 +159,8 @@ class GridEncoder(PreTrainedModel):
             pixel_values: (B, 3, H, W), normalised.
 
         Returns:
-            `last_hidden_state` (B, H/patch_size * W/patch_size, C) in row-major order, `pooler_output` (B, C) its mean, and
-            `hidden_states` holding the same tokens as the only layer.
+            `last_hidden_state` (B, H/patch_size * W/patch_size, C) in row-major order, `pooler_output` (B, C) its mean,
+            and `hidden_states` holding the same tokens as the only layer.
         """
         x_BCHW = self.stem(pixel_values.to(self.stem.conv.weight.dtype))
         for block in self.blocks:

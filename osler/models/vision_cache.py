@@ -1,9 +1,9 @@
 """Remember what a frozen vision encoder said about a picture.
 
-Medical question answering asks many questions about one picture, epochs repeat them all, and controls show them again. A
-frozen encoder gives the same features each time, so they are computed once and kept in memory. Pictures go through the
-encoder one by one, so that features do not depend on what else was in the batch: a resumed run, which meets the pictures in
-other company, still gets the same bits.
+Medical question answering asks many questions about one picture, epochs repeat them all, and controls show them
+again. A frozen encoder gives the same features each time, so they are computed once and kept in memory. Pictures go
+through the encoder one by one, so that features do not depend on what else was in the batch: a resumed run, which
+meets the pictures in other company, still gets the same bits.
 """
 
 from __future__ import annotations

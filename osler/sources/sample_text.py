@@ -6,15 +6,26 @@ All of it is template text, not the language of radiologists; `provenance.genera
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from osler.boxes import Box
 from osler.sources.sample_pictures import Picture
 
 GENERATOR = "template:sample@1"
-MODALITIES = ("CT", "MRI", "ultrasound", "histology", "fluorescence microscopy")
+MODALITIES = ("CT", "MRI", "ultrasound", "histology", "fluorescence microscopy", "mammography")
 ORGANS = ("brain", "lung", "heart")
-TYPES = ("modality", "modality_check", "organ", "plane", "side", "tumour_mr", "tumour_ct")
+TYPES = (
+    "modality",
+    "modality_check",
+    "organ",
+    "plane",
+    "side",
+    "tumour_mr",
+    "tumour_ct",
+    "breast_side",
+    "breast_view",
+)
 
 _LONG_MODALITY = {
     "CT": "a computed tomography (CT) image",
@@ -95,7 +106,9 @@ def applicable(picture: Picture) -> tuple[str, ...]:
     return tuple(types)
 
 
-def ask(picture: Picture, kind: str, rng: random.Random, *, wrong: bool = False) -> Exchange:
+def ask(
+    picture: Picture, kind: str, rng: random.Random, *, wrong: bool = False, present: Sequence[str] = MODALITIES
+) -> Exchange:
     """Put one question about a picture.
 
     Args:
@@ -103,11 +116,12 @@ def ask(picture: Picture, kind: str, rng: random.Random, *, wrong: bool = False)
         kind: one of `applicable(picture)`.
         rng: chooses the wording.
         wrong: for `modality_check`: ask about another modality, so that the answer is "no".
+        present: modalities that occur in the set; one that never occurs would give the "no" away.
     """
     facts = picture.facts
     modality = facts["modality"]
     if kind == "modality_check":
-        asked = rng.choice([other for other in MODALITIES if other != modality]) if wrong else modality
+        asked = rng.choice([other for other in present if other != modality]) if wrong else modality
         question = rng.choice(_CHECKS).format(_LONG_MODALITY[asked])
         answer = "no" if wrong else "yes"
         start = "No, it is not: the picture is" if wrong else "Yes, the picture is"

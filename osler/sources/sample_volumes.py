@@ -85,7 +85,9 @@ def volumes(*, say: Say | None = None) -> Iterator[Volume]:
     yield from _pycerr(say=say)
 
 
-def pictures(*, say: Say | None = None, per_plane: int = 5, per_side: int = 12, per_detail: int = 24) -> Iterator[Picture]:
+def pictures(
+    *, say: Say | None = None, per_plane: int = 5, per_side: int = 12, per_detail: int = 24
+) -> Iterator[Picture]:
     """Axial slices with and without tumour, single lungs, and reformats in three planes.
 
     Args:

@@ -48,9 +48,12 @@ class RecordDataset:
 
     def __getitem__(self, index: int) -> Example:
         from osler.images import load_image
+        from osler.record_files import resolve_image
 
         record, folder = self.records[index], self.folders[index]
-        images = [load_image(folder / ref.path, frame=ref.frame, window=ref.window).image for ref in record.images]
+        images = [
+            load_image(resolve_image(folder, ref), frame=ref.frame, window=ref.window).image for ref in record.images
+        ]
         return Example(record, images)
 
     def lengths(self) -> list[int]:

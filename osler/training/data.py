@@ -123,11 +123,14 @@ def _key(folder: Path, path: str) -> str:
 
 
 def _check_images(stage: str, mixture: Mixture) -> None:
+    from osler.record_files import resolve_image
+
     missing = []
     for record, folder in zip(mixture.records, mixture.folders, strict=True):
         for ref in record.images:
-            if not (folder / ref.path).is_file():
-                missing.append(f"record {record.id!r}: {folder / ref.path}")
+            path = resolve_image(folder, ref)
+            if not path.is_file():
+                missing.append(f"record {record.id!r}: {path}")
     if missing:
         raise RecipeError(
             f"stage {stage}: {len(missing)} images are missing, for instance {missing[0]}; "

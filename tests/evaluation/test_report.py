@@ -81,14 +81,18 @@ def test_sections_compose(record_folder, tmp_path):
         subtitle="two models",
         sections=[
             TextSection(title="What this is", text="One.\n\nTwo & three.", warnings=["careful"]),
-            FunnelSection(title="Data", steps=[FunnelStep(label="found", count=1200), FunnelStep(label="kept", count=300)]),
+            FunnelSection(
+                title="Data", steps=[FunnelStep(label="found", count=1200), FunnelStep(label="kept", count=300)]
+            ),
             PictureSection(title="Training", pictures=[(tmp_path / "loss.png", "loss by step")]),
             TableSection(title="Counts", head=["what", "n"], rows=[["records", 3]]),
             ScoresSection(title="Scores", results=[("untrained", before), ("trained", after)]),
             ExampleSection(
                 title="Pictures",
                 examples=[
-                    Example(image=Image.new("L", (900, 500)), question="<script>?", reference="yes", answers={"trained": "no"}),
+                    Example(
+                        image=Image.new("L", (900, 500)), question="<script>?", reference="yes", answers={"a": "no"}
+                    ),
                     Example(image=None, question="text only?", reference="yes", answers={}, caption="CC0"),
                 ],
             ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,3 +140,15 @@ def test_percentile_window_of_flat_empty_and_sparse_values():
     assert percentile_window(sparse) == Window(2.5, 5, "linear_exact")
     big = percentile_window(np.full(3, 1e30))
     assert big.apply(np.full(3, 1e30)).max() == 0
+
+
+def test_documentation_states_the_same_presets():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "images.md").read_text().replace("−", "-")
+    rows = [[cell.strip() for cell in line.split("|")[1:4]] for line in text.splitlines() if line.startswith("| `")]
+    stated = {
+        name.strip("` "): (float(level), float(width))
+        for names, level, width in rows
+        if width.isdigit()
+        for name in names.split(",")
+    }
+    assert stated == {name: (preset.level, preset.width) for name, preset in PRESETS.items()}
