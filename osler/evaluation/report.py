@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from osler.evaluation.run import Evaluation
 
-_TEMPLATES = Path(__file__).parent / "templates"
+_TEMPLATES = Path(__file__).parent
+_SHORT = {"real": "real", "blank": "blank", "shuffled": "another's", "majority": "majority"}
 _CONDITIONS = {
     "real": "real image",
     "blank": "blank image",
@@ -332,6 +333,10 @@ def score_view(section: ScoresSection) -> dict[str, Any]:
         if condition in scores["conditions"]
     ]
     heads = [_column(label, condition) for label, condition, _ in columns]
+    short = [
+        f"{label}: {_SHORT.get(condition, condition)}" if label else head
+        for (label, condition, _), head in zip(columns, heads, strict=True)
+    ]
     protocols = dict.fromkeys(
         name for _, condition, scores in columns for name in scores["conditions"][condition]["protocols"]
     )
@@ -342,8 +347,8 @@ def score_view(section: ScoresSection) -> dict[str, Any]:
         if not any(entry and entry["n"] for entry in entries):
             continue
         drawn = [
-            Whisker(head, entry["mean"], entry["low"], entry["high"], COLOURS[i % len(COLOURS)])
-            for i, (head, entry) in enumerate(zip(heads, entries, strict=True))
+            Whisker(name_of, entry["mean"], entry["low"], entry["high"], COLOURS[i % len(COLOURS)])
+            for i, (name_of, entry) in enumerate(zip(short, entries, strict=True))
             if entry and entry["n"]
         ]
         rows.append(

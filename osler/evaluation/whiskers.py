@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-_WIDTH, _LEFT, _RIGHT, _ROW = 440, 128, 46, 22
+_WIDTH, _LEFT, _RIGHT, _ROW = 450, 142, 46, 22
 # Distinguishable without colour vision (Okabe and Ito 2008): blue, orange, green, purple, vermilion, sky.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#8d4f87", "#d55e00", "#3a8fbf")
 
@@ -62,5 +62,5 @@ def whiskers(rows: Sequence[Whisker], *, title: str) -> str:
     return "".join([*parts, "</svg>"])
 
 
-def _short(label: str, limit: int = 19) -> str:
+def _short(label: str, limit: int = 21) -> str:
     return label if len(label) <= limit else label[: limit - 1] + "…"

@@ -82,8 +82,8 @@ def cached_vision(model: Any, *, limit_bytes: int = 2**31) -> Iterator[VisionCac
         limit_bytes: memory for features.
     """
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    tower = getattr(getattr(base, "model", None), "vision_tower", None)
-    layers = getattr(base.config, "vision_feature_layer", None)
+    tower: Any = getattr(getattr(base, "model", None), "vision_tower", None)
+    layers: Any = getattr(base.config, "vision_feature_layer", None)
     usable = (
         tower is not None
         and layers is not None

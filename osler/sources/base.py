@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from osler.errors import SourceError
 
@@ -51,7 +51,7 @@ class Source(Protocol):
     licence: str
     url: str
     description: str
-    options: Mapping[str, str]
+    options: ClassVar[Mapping[str, str]]
 
     def get(self, folder: Path, *, say: Say | None = None, **options: Any) -> Fetched:
         """Write record files into a folder.

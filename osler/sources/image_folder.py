@@ -249,7 +249,8 @@ def _region(row: Mapping[str, str], reference: ImageRef) -> Region | None:
         if not math.isfinite(number):
             raise RecordError(f"is {text!r}; want a number of pixels", field=name)
         numbers.append(number)
-    assert reference.width and reference.height
+    assert reference.width is not None
+    assert reference.height is not None
     x1, y1, x2, y2 = numbers
     try:
         box = Box(x1, y1, x2, y2, reference.width, reference.height)

@@ -338,7 +338,8 @@ def _record(picture: Picture, exchanges: list[sample_text.Exchange]) -> Record:
 
 def _finish(record: Record, reference: ImageRef) -> Record:
     """Put the written file, and boxes in its pixels, into a record."""
-    assert reference.width and reference.height
+    assert reference.width is not None
+    assert reference.height is not None
     regions = tuple(
         region.model_copy(update={"box": resize(region.box, reference.width, reference.height)})
         for region in record.regions

@@ -63,7 +63,11 @@ def windowed(values: np.ndarray, preset: str) -> tuple[np.ndarray, dict[str, str
         uint8 pixels of the same shape, and the notes for the provenance.
     """
     window = choose_window(preset).window
-    notes = {"window": preset, "window_level": window.level, "window_width": window.width}
+    notes: dict[str, str | int | float | bool | None] = {
+        "window": preset,
+        "window_level": window.level,
+        "window_width": window.width,
+    }
     return window.apply(values), notes
 
 

@@ -127,7 +127,7 @@ def _planes(volume: Volume, count: int) -> Iterator[Picture]:
     """Reformats on a square grid, linear between slices, from the middle three fifths of each axis."""
     from scipy import ndimage
 
-    through, row, column = volume.spacing
+    through, _, column = volume.spacing
     depth = max(2, round(volume.values.shape[0] * through / column))
     for axis, plane in enumerate(("axial", "coronal", "sagittal")):
         first, last = _extent(volume, axis)

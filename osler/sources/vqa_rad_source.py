@@ -34,7 +34,7 @@ class VqaRadSource:
         """Write `train.jsonl`, `dev.jsonl` and `test.jsonl`, and copy the images if they lie elsewhere."""
         check_options(self, options)
         origin = Path(options.get("from") or folder)
-        convention = options.get("convention") or "image-disjoint"
+        convention: vqa_rad.Convention = options.get("convention") or "image-disjoint"
         if not (origin / vqa_rad.JSON_NAME).is_file():
             raise SourceError(
                 f"{origin}: has no {vqa_rad.JSON_NAME!r}; download it and the image folder from {vqa_rad.HOME} "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from osler.errors import RecipeError
 from osler.records import Record
@@ -69,7 +70,8 @@ def _from_source(item: DataItem) -> tuple[list[Record], Path]:
     from osler.sources import vqa_rad
 
     convention, _, split = option.rpartition("/")
-    records = vqa_rad.load(Path(item.images), split=split, convention=convention or "official")
+    # an unknown split or convention is answered there, with the known ones
+    records = vqa_rad.load(Path(item.images), split=cast(Any, split), convention=cast(Any, convention or "official"))
     return list(records), Path(item.images)
 
 

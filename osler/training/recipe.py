@@ -238,7 +238,13 @@ def _short(value: Any) -> str:
 def _section(location: tuple[int | str, ...]) -> type[BaseModel]:
     """The section in which the key at `location` would stand."""
     section: type[BaseModel] = Recipe
-    children = {"model": ModelSection, "stages": Stage, "data": DataItem, "dev": DataItem, "lora": LoraSection}
+    children: dict[str, type[BaseModel]] = {
+        "model": ModelSection,
+        "stages": Stage,
+        "data": DataItem,
+        "dev": DataItem,
+        "lora": LoraSection,
+    }
     for part in location[:-1]:
         if isinstance(part, str):
             section = children.get(part, section)

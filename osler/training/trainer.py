@@ -116,7 +116,7 @@ class OslerTrainer(Trainer):
         sums = self.accelerator.reduce(sums, "sum")
         metrics = {f"{metric_key_prefix}_loss": float(sums[0] / sums[1])}
         self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:

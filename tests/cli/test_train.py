@@ -72,7 +72,9 @@ def test_faults_end_with_a_message_and_status_2(osler: Osler, recipe: Path, chan
     assert "Traceback" not in result.err
 
 
-def test_a_bad_record_is_named_by_file_line_and_field(osler: Osler, recipe: Path, records_folder: Path, tmp_path: Path) -> None:
+def test_a_bad_record_is_named_by_file_line_and_field(
+    osler: Osler, recipe: Path, records_folder: Path, tmp_path: Path
+) -> None:
     shutil.copytree(records_folder, tmp_path / "bad")
     path = tmp_path / "bad" / "train.jsonl"
     lines = path.read_text().splitlines()
@@ -86,7 +88,9 @@ def test_a_bad_record_is_named_by_file_line_and_field(osler: Osler, recipe: Path
     assert "lies outside its image of 40 x 30 pixels" in result.err
 
 
-def test_a_corrupt_picture_stops_the_run_and_is_named(osler: Osler, recipe: Path, records_folder: Path, tmp_path: Path) -> None:
+def test_a_corrupt_picture_stops_the_run_and_is_named(
+    osler: Osler, recipe: Path, records_folder: Path, tmp_path: Path
+) -> None:
     shutil.copytree(records_folder, tmp_path / "bad")
     picture = tmp_path / "bad" / "images" / "5.png"
     picture.write_bytes(picture.read_bytes()[:60])

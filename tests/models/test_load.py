@@ -31,7 +31,7 @@ def test_an_unused_weight_is_never_ignored(folder: Path) -> None:
     state = load_file(folder / "model.safetensors")
     state["extra.weight"] = torch.zeros(2)
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ModelError, match="in the file but unused by the model: extra.weight"):
+    with pytest.raises(ModelError, match=r"in the file but unused by the model: extra\.weight"):
         load_model(folder)
 
 
