@@ -10,8 +10,10 @@ from typing import Any
 
 from osler.errors import EvaluationError
 from osler.evaluation import fingerprints
-from osler.evaluation.predictions import Prediction, PredictionLog
-from osler.evaluation.run import Evaluation, _claim, _prediction, _scores, make_plan, write_results
+from osler.evaluation.plan import make_plan
+from osler.evaluation.predictions import Prediction, PredictionLog, prediction_of
+from osler.evaluation.run import Evaluation, claim, write_results
+from osler.evaluation.scores import assemble_scores
 from osler.evaluation.tasks.base import Task
 
 _IDS = ("question_id", "id", "item", "qid")
@@ -155,16 +157,16 @@ def score_answers(
     }
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    _claim(out, settings, resume=False)
+    claim(out, settings, resume=False)
     by_id = dict(zip((item.id for item in plan.items), plan.records, strict=True))
-    predictions: list[Prediction] = [_prediction(item, "real", texts.get(item.id)) for item in plan.items]
+    predictions: list[Prediction] = [prediction_of(item, "real", texts.get(item.id)) for item in plan.items]
     if plan.majority:
         for item in plan.items:
             text, fell = plan.majority.answer(by_id[item.id])
-            predictions.append(_prediction(item, "majority", text, note="fall-back" if fell else None))
+            predictions.append(prediction_of(item, "majority", text, note="fall-back" if fell else None))
     with PredictionLog(out / "predictions.jsonl", resume=False) as log:
         log.add(predictions)
-    scores = _scores(plan, settings, predictions, seed=seed)
+    scores = assemble_scores(plan, settings, predictions, seed=seed)
     scores["warnings"] += [f"{fault}; counted as wrong where an answer is lacking." for fault in told]
     if given.duplicates:
         scores["warnings"].append(f"{len(given.duplicates)} ids occur more than once in the answer file.")

@@ -7,9 +7,13 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from osler.errors import EvaluationError
+from osler.evaluation.items import Item
+
+if TYPE_CHECKING:
+    from osler.evaluation.runners.base import Answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,3 +125,38 @@ class PredictionLog:
 
     def __exit__(self, *_: Any) -> None:
         self.close()
+
+
+def prediction_of(
+    item: Item,
+    condition: str,
+    text: str | None,
+    *,
+    answer: Answer | None = None,
+    shown: str | None = None,
+    note: str | None = None,
+) -> Prediction:
+    """Line for one answer to an item.
+
+    Args:
+        item: that was asked.
+        condition: under which.
+        text: the answer, or None when there is none.
+        answer: what the runner gave, for token count and finish.
+        shown: id of the record whose images were shown instead.
+        note: see `Prediction`.
+    """
+    return Prediction(
+        item=item.id,
+        condition=condition,
+        answer=text,
+        question=item.question,
+        reference=item.reference,
+        question_type=item.question_type,
+        answer_type=item.answer_type,
+        images=item.images,
+        shown=shown,
+        tokens=answer.tokens if answer else None,
+        finished=answer.finished if answer else None,
+        note=note,
+    )

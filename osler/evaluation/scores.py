@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 from osler.evaluation import protocols as registry
 from osler.evaluation import statistics
 from osler.evaluation.items import Item
+from osler.evaluation.plan import Plan
 from osler.evaluation.predictions import Prediction
 from osler.evaluation.protocols.base import Protocol, Score
 
 SCHEMA_VERSION = 1
+DISCLAIMER = "Research results. Not for clinical use: no number here says that a model is safe for a patient."
 _BINARY = frozenset({"closed-whole-word", "llava-med-closed", "strict-exact-match", "yes-no"})
 
 
@@ -127,3 +129,58 @@ def score_conditions(
         if both and condition != "majority":
             same[condition] = sum(answers["real"][item] == given[item] for item in both) / len(both)
     return {"conditions": conditions, "differences": differences, "same_answer": same}
+
+
+def assemble_scores(
+    plan: Plan, settings: dict[str, Any], predictions: Sequence[Prediction], *, seed: int
+) -> dict[str, Any]:
+    """Content of `scores.json`, but for `run`.
+
+    Args:
+        plan: of the evaluation.
+        settings: as in `run.json`.
+        predictions: of all conditions.
+        seed: of the bootstrap.
+    """
+    warnings = list(plan.warnings)
+    cut = sum(p.finished is False for p in predictions if p.condition == "real")
+    if cut:
+        warnings.append(f"{cut} of {len(plan.items)} answers were cut at the length limit.")
+    clusters = len({item.cluster for item in plan.items})
+    if clusters < 20:
+        warnings.append(f"Only {clusters} different images: the intervals are too narrow.")
+    scored = score_conditions(plan.items, predictions, plan.task.protocols, seed=seed)
+    controls: dict[str, Any] = {}
+    if plan.shuffle is not None:
+        without = plan.shuffle.without_partner
+        controls["shuffled"] = {"paired": len(plan.shuffle.donors), "without_partner": len(without), "seed": seed}
+    if plan.majority is not None:
+        fallbacks = sum(p.note == "fall-back" for p in predictions if p.condition == "majority")
+        controls["majority"] = {
+            "computed_on": "training records",
+            "training_records": plan.majority.trained_on,
+            "fall_backs": fallbacks,
+        }
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "disclaimer": DISCLAIMER,
+        **settings,
+        "task": {
+            **settings["task"],
+            "description": plan.task.description,
+            "items": len(plan.items),
+            "items_in_split": plan.total,
+            "images": clusters,
+            "test_images_in_training": plan.shared_images,
+        },
+        "statistics": {
+            "interval": "percentile bootstrap of whole images with all their questions",
+            "level": statistics.LEVEL,
+            "resamples": statistics.RESAMPLES,
+            "cluster": "image",
+            "seed": seed,
+        },
+        "controls": controls,
+        "warnings": warnings,
+        **scored,
+    }

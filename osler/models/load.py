@@ -119,7 +119,9 @@ def load_model(folder: str | Path, *, dtype: str | None = None, device: str | No
         >>> loaded = load_model("runs/demo/model")  # doctest: +SKIP
     """
     import torch
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers import AutoModelForImageTextToText
+
+    from osler.models.image_only import load_processor
 
     check_folder(folder)
     register_classes()
@@ -131,7 +133,7 @@ def load_model(folder: str | Path, *, dtype: str | None = None, device: str | No
             use_safetensors=True,
             trust_remote_code=False,
         )
-        processor = AutoProcessor.from_pretrained(str(folder), trust_remote_code=False)
+        processor = load_processor(str(folder))
     except ModelError:
         raise
     except Exception as error:  # transformers and safetensors raise many kinds for one cause: a broken folder

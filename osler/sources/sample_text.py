@@ -171,7 +171,8 @@ def caption(picture: Picture, rng: random.Random) -> tuple[str, str]:
 def _finding(picture: Picture) -> str:
     facts = picture.facts
     if picture.boxes:
-        side = f" in the patient's {facts['tumour_side']} {facts['organ']}" if "tumour_side" in facts else ""
+        known = "tumour_side" in facts and "organ" in facts
+        side = f" in the patient's {facts['tumour_side']} {facts['organ']}" if known else ""
         return f"There is a tumour{side}, at the {position(picture.boxes[0])} of the picture."
     label = facts.get("tumour_mr") or facts.get("tumour_ct") or facts.get("tumour_slice")
     return {"yes": "There is a tumour.", "no": "No tumour is seen."}.get(label or "", "")

@@ -198,7 +198,7 @@ def _detail(volume: Volume, k: int, part: tuple[slice, slice], number: int, tumo
     picture = _picture(volume, f"detail-{number:02d}", volume.values[k][part], "axial", "lung", k)
     return replace(
         picture,
-        facts={**picture.facts, "tumour_ct": tumour},
+        facts={**picture.facts, "organ": "lung", "tumour_ct": tumour},
         boxes=mask_boxes(volume.mask[k][part]),
         notes={**picture.notes, "detail_mm": DETAIL},
     )
@@ -247,7 +247,9 @@ def _picture(
     side: str | None = None,
     slice_mask: int | None = None,
 ) -> Picture:
-    facts = {"modality": volume.modality, "organ": volume.organ, "plane": plane}
+    facts = {"modality": volume.modality, "plane": plane}
+    if volume.organ != "lung" or _has_lung(values):  # the scans reach into neck and belly
+        facts["organ"] = volume.organ
     if tumour is not None and volume.modality == "CT":
         facts["tumour_slice"] = tumour
     if side is not None:

@@ -98,15 +98,16 @@ def qwen(seed: int = 0) -> tuple[Any, Any]:
         Qwen2_5_VLProcessor,
         Qwen2VLImageProcessor,
     )
-    from transformers.models.qwen2_vl import Qwen2VLVideoProcessor
+
+    from osler.models.image_only import image_only
 
     tok = tokenizer(["<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>"])
     tok.image_token, tok.video_token = "<|image_pad|>", "<|video_pad|>"
     shared = {"patch_size": 14, "merge_size": 2, "size": {"shortest_edge": 28 * 28, "longest_edge": 56 * 56}}
-    processor = Qwen2_5_VLProcessor(
+    # without the video part, which needs torchvision
+    processor = image_only(Qwen2_5_VLProcessor)(
         image_processor=Qwen2VLImageProcessor(**shared),
         tokenizer=tok,
-        video_processor=Qwen2VLVideoProcessor(**shared),
         chat_template=CHAT.replace("IMAGE", "'<|vision_start|><|image_pad|><|vision_end|>'"),
     )
     config = Qwen2_5_VLConfig(
@@ -173,18 +174,18 @@ def smolvlm(seed: int = 0) -> tuple[Any, Any]:
         SmolVLMForConditionalGeneration,
         SmolVLMImageProcessor,
         SmolVLMProcessor,
-        SmolVLMVideoProcessor,
     )
+
+    from osler.models.image_only import image_only
 
     specials = ["<fake_token_around_image>", "<image>", "<global-img>", "<end_of_utterance>"]
     grid = [f"<row_{r}_col_{c}>" for r in range(1, 5) for c in range(1, 5)]
     tok = tokenizer([*specials, *grid])
     tok.fake_image_token, tok.image_token, tok.global_image_token, tok.end_of_utterance_token = specials
     size = {"size": {"longest_edge": 56}, "max_image_size": {"longest_edge": 28}}
-    processor = SmolVLMProcessor(
+    processor = image_only(SmolVLMProcessor)(
         image_processor=SmolVLMImageProcessor(**size),
         tokenizer=tok,
-        video_processor=SmolVLMVideoProcessor(**size),
         image_seq_len=1,
         chat_template=CHAT.replace("IMAGE", "'<image>'"),
     )

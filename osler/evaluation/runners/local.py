@@ -11,6 +11,7 @@ common. That is why float32 is the default on the CPU, why dtype and batch size 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +89,10 @@ class LocalRunner:
             self._load(Path(model), device=device, dtype=dtype)
             self.name = str(model)
         self.model.eval()
+        stored = self.model.generation_config
+        # some checkpoints end a turn with text instead of a token (LLaVA-Med v1.0: "###")
+        self.stop += tuple(text for text in getattr(stored, "stop_strings", None) or () if text not in self.stop)
+        self._suppressed = list(getattr(stored, "suppress_tokens", None) or ())
         self._ends = _end_tokens(self.model, self.processor)
         self._fingerprint: str | None = None
 
@@ -95,11 +100,15 @@ class LocalRunner:
         import torch
 
         from osler.models import load_model
+        from osler.models.vision_cache import cached_vision
 
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         loaded = load_model(folder, dtype=dtype or ("float32" if device == "cpu" else None), device=device)
-        self.model, self.processor = loaded.model, loaded.processor
+        self.model, self.processor = loaded.model.requires_grad_(False), loaded.processor
         self._folder = folder
+        # questions and controls show the same pictures again and again; lives as long as this runner's model
+        self._vision = ExitStack()
+        self._vision.enter_context(cached_vision(self.model))
 
     def settings(self) -> dict[str, Any]:
         """Decoding settings; sampling parameters only when sampling."""
@@ -211,6 +220,7 @@ class LocalRunner:
             num_beams=1,
             eos_token_id=self._ends or None,
             pad_token_id=self.processor.tokenizer.pad_token_id,
+            suppress_tokens=self._suppressed or None,  # an image placeholder is never an answer
             **sampling,
         )
 

@@ -1,0 +1,182 @@
+"""How a report shows scores: rows by protocol, whiskers, tables by question type, circumstances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from osler.evaluation.report_sections import ScoresSection
+from osler.evaluation.whiskers import COLOURS, Whisker, whiskers
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+_SHORT = {"real": "real", "blank": "blank", "shuffled": "another's", "majority": "majority"}
+CONDITION_NAMES = {
+    "real": "real image",
+    "blank": "blank image",
+    "shuffled": "another's image",
+    "majority": "majority answer",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ProtocolView:
+    name: str
+    about: str
+    counts: str
+    svg: Markup
+    cells: list[str]
+
+
+def score_view(section: ScoresSection) -> dict[str, Any]:
+    """What the template shows of a `ScoresSection`: columns, protocols, tables by question type, circumstances."""
+    from markupsafe import Markup
+
+    columns = [
+        (label, condition, scores)
+        for label, scores in section.results
+        for condition in section.conditions
+        if condition in scores["conditions"]
+    ]
+    heads = [_column(label, condition) for label, condition, _ in columns]
+    short = [
+        f"{label}: {_SHORT.get(condition, condition)}" if label else head
+        for (label, condition, _), head in zip(columns, heads, strict=True)
+    ]
+    protocols = dict.fromkeys(
+        name for _, condition, scores in columns for name in scores["conditions"][condition]["protocols"]
+    )
+    rows = []
+    for name in protocols:
+        entries = [scores["conditions"][condition]["protocols"].get(name) for _, condition, scores in columns]
+        first = next(entry for entry in entries if entry)
+        if not any(entry and entry["n"] for entry in entries):
+            continue
+        drawn = [
+            Whisker(name_of, entry["mean"], entry["low"], entry["high"], COLOURS[i % len(COLOURS)])
+            for i, (name_of, entry) in enumerate(zip(short, entries, strict=True))
+            if entry and entry["n"]
+        ]
+        rows.append(
+            _ProtocolView(
+                name=f"{name} v{first['version']}",
+                about=first["description"],
+                counts=_counts(first),
+                svg=Markup(whiskers(drawn, title=f"{name}: mean and interval by condition")),  # escaped in `whiskers`
+                cells=[_cell(entry) for entry in entries],
+            )
+        )
+    return {
+        "heads": heads,
+        "rows": rows,
+        "types": _type_tables(section, rows) if section.question_types else [],
+        "facts": [(label, _facts(scores)) for label, scores in section.results],
+        "differences": [(label, _differences(scores)) for label, scores in section.results],
+    }
+
+
+def _column(label: str, condition: str) -> str:
+    name = CONDITION_NAMES.get(condition, condition)
+    return f"{label}, {name}" if label else name
+
+
+def _cell(entry: Mapping[str, Any] | None) -> str:
+    if not entry or not entry["n"]:
+        return "–"
+    return f"{entry['mean'] * 100:.1f} ({entry['low'] * 100:.1f}–{entry['high'] * 100:.1f})"
+
+
+def _counts(entry: Mapping[str, Any]) -> str:
+    parts = [f"{entry['denominator']} items on {entry['clusters']} images"]
+    for key, word in (("failures", "not parsed"), ("refusals", "refusals"), ("missing", "missing")):
+        if entry[key]:
+            parts.append(f"{entry[key]} {word}")
+    if entry["not_applicable"]:
+        parts.append(f"{entry['not_applicable']} of this answer type not applicable")
+    return ", ".join(parts)
+
+
+def _type_tables(section: ScoresSection, rows: Sequence[_ProtocolView]) -> list[dict[str, Any]]:
+    tables = []
+    for row in rows:
+        name = row.name.rsplit(" v", 1)[0]
+        real = [
+            (label, scores["conditions"]["real"]["protocols"][name]["by_question_type"])
+            for label, scores in section.results
+            if name in scores["conditions"].get("real", {}).get("protocols", {})
+        ]
+        sizes: dict[str, int] = {}
+        for _, table in real:
+            for kind, entry in table.items():
+                sizes[kind] = max(sizes.get(kind, 0), entry["n"])
+        if len(sizes) > 1:
+            body = [
+                [kind, sizes[kind], *(_cell(table.get(kind)) for _, table in real)]
+                for kind in sorted(sizes, key=lambda kind: (-sizes[kind], kind))
+            ]
+            tables.append({"name": name, "head": ["type", "n", *(label or "score" for label, _ in real)], "rows": body})
+    return tables
+
+
+def _differences(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Table of paired losses: real image minus blank, and minus another's image."""
+    found = {(entry["protocol"], entry["second"]): entry for entry in scores["differences"]}
+    rows = []
+    for protocol in dict.fromkeys(entry["protocol"] for entry in scores["differences"]):
+        blank, shuffled = found.get((protocol, "blank")), found.get((protocol, "shuffled"))
+        if blank or shuffled:
+            rows.append([protocol, _difference(blank), _difference(shuffled), _kept(blank)])
+    same = [
+        f"{share * 100:.0f}% of the answers are word for word the same with {_SHOWN[condition]}."
+        for condition, share in scores["same_answer"].items()
+    ]
+    return {"head": ["protocol", "real − blank", "real − another's", "kept with blank"], "rows": rows, "same": same}
+
+
+_SHOWN = {"blank": "a blank image", "shuffled": "another's image"}
+
+
+def _difference(entry: Mapping[str, Any] | None) -> str:
+    if entry is None:
+        return "–"
+    middle, low, high = (entry[key] * 100 for key in ("difference", "low", "high"))
+    return f"{middle:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def _kept(entry: Mapping[str, Any] | None) -> str:
+    # A share of a score that is itself near zero says nothing.
+    if entry is None or entry["first_mean"] < 0.05:
+        return "–"
+    return f"{entry['second_mean'] / entry['first_mean'] * 100:.0f}%"
+
+
+def _facts(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
+    task, decoding = scores["task"], scores["decoding"]
+    shuffled, majority = scores["controls"].get("shuffled"), scores["controls"].get("majority")
+    facts = [
+        ("model", f"{scores['model']['name']}, sha256 {scores['model']['fingerprint'][:16]}"),
+        ("task", f"{task['name']} v{task['version']}, split {task['split']} ({task['convention']})"),
+        ("data", f"{task['items']} of {task['items_in_split']} items, sha256 {scores['data_hash'][:16]}"),
+        ("decoding", ", ".join(f"{key} {value}" for key, value in decoding.items() if value not in ([], None))),
+        (
+            "intervals",
+            f"{scores['statistics']['level'] * 100:.0f}%, {scores['statistics']['interval']}, "
+            f"{scores['statistics']['resamples']} resamples, seed {scores['statistics']['seed']}",
+        ),
+        ("versions", ", ".join(f"{name} {version}" for name, version in scores["versions"].items())),
+    ]
+    if shuffled:
+        facts.append(
+            ("another's image", f"{shuffled['paired']} items paired, {shuffled['without_partner']} without partner")
+        )
+    if majority:
+        facts.append(
+            (
+                "majority answer",
+                f"of {majority['training_records']} {majority['computed_on']} by question and answer type, "
+                f"{majority['fall_backs']} fall-backs",
+            )
+        )
+    return facts
