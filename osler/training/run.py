@@ -64,7 +64,7 @@ def train(recipe: Recipe, *, fresh: bool = False, say: Say = print) -> TrainingR
             shutil.rmtree(folder / stage.name, ignore_errors=True)
         shutil.rmtree(folder / "model", ignore_errors=True)
         (folder / "run.json").unlink(missing_ok=True)
-    state = _open_run(recipe, folder)
+    state = _earlier_run(recipe, folder)
     from osler.training.data import load_stage
 
     data = {}
@@ -74,6 +74,7 @@ def train(recipe: Recipe, *, fresh: bool = False, say: Say = print) -> TrainingR
     _check_model(recipe.model)
     current: Path | None = None
     try:
+        _claim(recipe, folder, state)
         for stage in recipe.stages:
             target = folder / stage.name / "model"
             if stage.name in state["stages"]:
@@ -97,23 +98,26 @@ def train(recipe: Recipe, *, fresh: bool = False, say: Say = print) -> TrainingR
     return TrainingResult(folder, final, state["stages"])
 
 
-def _open_run(recipe: Recipe, folder: Path) -> dict[str, Any]:
-    """Create the run's folder, or check that the run in it is of this recipe."""
+def _earlier_run(recipe: Recipe, folder: Path) -> dict[str, Any]:
+    """State of the run in a folder, or of a new one; refuses a folder that holds a run of another recipe."""
     fingerprint = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
     path = folder / "run.json"
-    if path.is_file():
-        state = json.loads(path.read_text())
-        if state["recipe_sha256"] != fingerprint:
-            raise RecipeError(
-                f"{folder}: holds a run of another recipe or other settings (see {folder / 'recipe.yaml'}); "
-                "choose another folder with out=FOLDER, or start over with --fresh"
-            )
-        return state
+    if not path.is_file():
+        return {"recipe_sha256": fingerprint, "versions": _versions(), "stages": {}}
+    state: dict[str, Any] = json.loads(path.read_text())
+    if state["recipe_sha256"] != fingerprint:
+        raise RecipeError(
+            f"{folder}: holds a run of another recipe or other settings (see {folder / 'recipe.yaml'}); "
+            "choose another folder with out=FOLDER, or start over with --fresh"
+        )
+    return state
+
+
+def _claim(recipe: Recipe, folder: Path, state: dict[str, Any]) -> None:
+    """Write recipe and state, once everything has been checked: a run that cannot start leaves nothing behind."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
-    state = {"recipe_sha256": fingerprint, "versions": _versions(), "stages": {}}
-    _write_json(path, state)
-    return state
+    _write_json(folder / "run.json", state)
 
 
 def _versions() -> dict[str, str]:
