@@ -37,7 +37,7 @@ def chat(
         turns.append(Turn(role="user", text=shown + question.replace(IMAGE_PLACEHOLDER, "")))
         text = runner.answer([Request(turns=tuple(turns), images=pictures)])[0].text
         turns.append(Turn(role="assistant", text=text))
-        return text
+        return text or "(the model ended its turn without a word)"
 
     if ask is not None:
         typer.echo(answer(ask))

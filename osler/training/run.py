@@ -88,7 +88,7 @@ def train(recipe: Recipe, *, fresh: bool = False, say: Say = print) -> TrainingR
         if not (final / "config.json").is_file():
             _copy_model(current, final)
         _plot(recipe, folder)
-    except (OSError, RuntimeError) as error:
+    except Exception as error:  # safetensors, torch and the operating system each have their own for a full disk
         if _disk_full(error, folder):
             raise OslerError(
                 f"{folder}: no space left on the device while saving. What was complete before is kept: "

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from osler.models import LoadedModel
 from tests.cli.conftest import Osler
+from tests.evaluation import tiny_models
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose random weights are wide enough to say something."""
+    folder = tmp_path_factory.mktemp("chatty") / "llava"
+    LoadedModel(*tiny_models.llava()).save(folder)
+    return folder
 
 
 def test_one_question_prints_one_answer_and_the_notice(osler: Osler, model_folder: Path, records_folder: Path) -> None:
