@@ -44,11 +44,17 @@ class BoxError(OslerError, ValueError):
 
 
 class ImageError(OslerError):
-    """An image file cannot be read safely. The message begins with the file's path."""
+    """An image file cannot be read safely. The message begins with the file's path.
 
-    def __init__(self, path: str | Path, reason: str) -> None:
+    Args:
+        path: of the file.
+        reason: what is wrong with it; without one, `path` is the whole message (as when a loader process of torch
+            raises the error again from its text).
+    """
+
+    def __init__(self, path: str | Path, reason: str | None = None) -> None:
         self.path, self.reason = path, reason
-        super().__init__(f"{path}: {reason}")
+        super().__init__(str(path) if reason is None else f"{path}: {reason}")
 
 
 class SourceError(OslerError):

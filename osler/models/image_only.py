@@ -7,6 +7,7 @@ absent, Osler uses the same processor class less its video part.
 
 from __future__ import annotations
 
+import inspect
 from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,9 @@ def image_only(processor_class: type) -> type:
         The class; it saves and loads under the original's name.
     """
 
+    original = inspect.signature(processor_class.__init__)  # type: ignore[misc]
+    kept = {name: parameter for name, parameter in original.parameters.items() if name != "video_processor"}
+
     class ImageOnly(processor_class):  # type: ignore[misc, valid-type]
         # SmolVLM asks for these two even where there is no video to sample
         video_processor = SimpleNamespace(num_frames=None, fps=None)
@@ -34,6 +38,17 @@ def image_only(processor_class: type) -> type:
         def get_attributes(cls) -> list[str]:
             return [name for name in processor_class.get_attributes() if name != "video_processor"]  # type: ignore[attr-defined]
 
+        @classmethod
+        def from_args_and_dict(cls, args: Any, processor_dict: dict[str, Any], **kwargs: Any) -> Any:
+            # the original looks into the byte code of `__init__` for the settings it takes
+            unused = kwargs.pop("return_unused_kwargs", False)
+            settings = {**processor_dict, **kwargs}
+            own = {name: settings[name] for name in kept if name in settings and name not in cls.get_attributes()}
+            processor = cls(*args, **own)
+            return (processor, {}) if unused else processor
+
+    # and into its signature for those it saves
+    ImageOnly.__init__.__signature__ = original.replace(parameters=list(kept.values()))  # type: ignore[attr-defined]
     ImageOnly.__name__ = ImageOnly.__qualname__ = processor_class.__name__
     return ImageOnly
 

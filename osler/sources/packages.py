@@ -187,7 +187,7 @@ def fetch(requirement: str, *, sha256: str | None = None, say: Callable[[str], N
         if not package.file:
             raise SourceError(f"{cached}: SHA-256 differs from the expected {digest}; delete the file and try again")
         cached.unlink()  # a damaged download: fetched anew below
-    if _offline():
+    if is_offline():
         raise SourceError(
             f"{package.requirement}: not in the cache and OSLER_OFFLINE is set; unset it, or put the file "
             f"{package.file or package.name} into {folder}"
@@ -268,7 +268,8 @@ def _check_size(archive: Path, name: str, size: int, limit: int) -> None:
         raise SourceError(f"{archive}: {name} has {size} bytes, more than the allowed {limit}")
 
 
-def _offline() -> bool:
+def is_offline() -> bool:
+    """Whether `OSLER_OFFLINE` is set: then nothing is downloaded."""
     return os.environ.get("OSLER_OFFLINE", "").strip().lower() not in ("", "0", "false", "no")
 
 

@@ -1,4 +1,4 @@
-"""`vqa-rad`: record files from a downloaded copy of VQA-RAD."""
+"""`vqa-rad`: record files from VQA-RAD, downloaded or from a copy."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from osler.errors import SourceError
 from osler.record_files import write_records
 from osler.sources import vqa_rad
 from osler.sources.base import Fetched, Say, check_options
+from osler.sources.packages import is_offline
+from osler.sources.vqa_rad_download import download
 
 
 class VqaRadSource:
@@ -21,11 +23,11 @@ class VqaRadSource:
     licence = vqa_rad.LICENCE
     url = vqa_rad.HOME
     description = (
-        "2,248 clinicians' questions on 314 radiology images. Download the folder from its public home first, then "
-        "give it as from=FOLDER."
+        "2,248 clinicians' questions on 314 radiology images. Downloaded from its public home (about 20 MB), or read "
+        "from a copy: from=FOLDER."
     )
     options: ClassVar[Mapping[str, str]] = {
-        "from": f"folder that holds {vqa_rad.JSON_NAME!r} and the image folder (default: the folder itself)",
+        "from": f"folder that holds {vqa_rad.JSON_NAME!r} and the image folder, to use instead of downloading",
         "convention": f"{' or '.join(get_args(vqa_rad.Convention))} (default image-disjoint: no test picture is a "
         "training picture, which the official split does not ensure)",
     }
@@ -36,10 +38,15 @@ class VqaRadSource:
         origin = Path(options.get("from") or folder)
         convention: vqa_rad.Convention = options.get("convention") or "image-disjoint"
         if not (origin / vqa_rad.JSON_NAME).is_file():
-            raise SourceError(
-                f"{origin}: has no {vqa_rad.JSON_NAME!r}; download it and the image folder from {vqa_rad.HOME} "
-                "and name the folder with from=FOLDER"
-            )
+            if options.get("from") or is_offline():
+                reason = "" if options.get("from") else " and OSLER_OFFLINE is set"
+                raise SourceError(
+                    f"{origin}: has no {vqa_rad.JSON_NAME!r}{reason}; its home is {vqa_rad.HOME}, name a copy with "
+                    "from=FOLDER"
+                )
+            if say is not None:
+                say(f"downloading VQA-RAD from {vqa_rad.HOME}")
+            download(origin)
         files = {}
         splits: tuple[vqa_rad.Split, ...] = ("train", "dev", "test")
         records = {split: vqa_rad.load(origin, split=split, convention=convention) for split in splits}
@@ -57,5 +64,5 @@ class VqaRadSource:
         return Fetched(folder, files, remarks=(remark,))
 
     def state(self) -> str:
-        """Needs a download by hand."""
-        return "needs a folder downloaded by hand"
+        """Where it comes from."""
+        return "downloads 20 MB from OSF, or from=FOLDER"

@@ -88,6 +88,8 @@ def train(recipe: Recipe, *, fresh: bool = False, say: Say = print) -> TrainingR
         if not (final / "config.json").is_file():
             _copy_model(current, final)
         _plot(recipe, folder)
+    except OslerError as error:
+        raise _from_loader_process(error) from error.__cause__
     except Exception as error:  # safetensors, torch and the operating system each have their own for a full disk
         if _disk_full(error, folder):
             raise OslerError(
@@ -330,6 +332,15 @@ def _write_json(path: Path, content: Any) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps(content, indent=1))
     partial.replace(path)
+
+
+def _from_loader_process(error: OslerError) -> OslerError:
+    """The error itself; one that a loader process sent, wrapped in that process's traceback, without the traceback."""
+    text = str(error)
+    if "Original Traceback" not in text:
+        return error
+    message = text.strip().rpartition(f"{type(error).__name__}: ")[2]
+    return OslerError(message)
 
 
 def _disk_full(error: BaseException, folder: Path) -> bool:

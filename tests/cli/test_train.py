@@ -88,15 +88,18 @@ def test_a_bad_record_is_named_by_file_line_and_field(
     assert "lies outside its image of 40 x 30 pixels" in result.err
 
 
+@pytest.mark.parametrize("workers", [0, 1])
 def test_a_corrupt_picture_stops_the_run_and_is_named(
-    osler: Osler, recipe: Path, records_folder: Path, tmp_path: Path
+    osler: Osler, recipe: Path, records_folder: Path, tmp_path: Path, workers: int
 ) -> None:
     shutil.copytree(records_folder, tmp_path / "bad")
     picture = tmp_path / "bad" / "images" / "5.png"
     picture.write_bytes(picture.read_bytes()[:60])
-    result = osler("train", recipe, f"stages.only.data.0.records={tmp_path / 'bad' / 'train.jsonl'}")
+    records = f"stages.only.data.0.records={tmp_path / 'bad' / 'train.jsonl'}"
+    result = osler("train", recipe, records, f"stages.only.workers={workers}")
     assert result.status == 2
-    assert "5.png" in result.err
+    assert "5.png: " in result.err
+    assert "Traceback" not in result.err
 
 
 def test_a_full_disk_ends_with_a_message_and_the_run_resumes(osler: Osler, recipe: Path, tmp_path: Path) -> None:

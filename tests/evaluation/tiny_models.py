@@ -27,7 +27,7 @@ CHAT = (
 )
 
 
-def tokenizer(specials: list[str]) -> PreTrainedTokenizerFast:
+def tokenizer(specials: list[str], named: dict[str, str] | None = None) -> PreTrainedTokenizerFast:
     vocabulary = {word: i for i, word in enumerate(["<pad>", "<unk>", "<s>", "</s>", *specials, *dict.fromkeys(WORDS)])}
     fast = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
     fast.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -38,6 +38,7 @@ def tokenizer(specials: list[str]) -> PreTrainedTokenizerFast:
         bos_token="<s>",
         eos_token="</s>",
         additional_special_tokens=specials,
+        **({"model_specific_special_tokens": named} if named else {}),
     )
 
 
@@ -140,10 +141,7 @@ def gemma(seed: int = 0) -> tuple[Any, Any]:
     from transformers import Gemma3Config, Gemma3ForConditionalGeneration, Gemma3ImageProcessor, Gemma3Processor
 
     specials = ["<start_of_image>", "<end_of_image>", "<image_soft_token>"]
-    tok = tokenizer(specials)
-    for name, token in zip(("boi_token", "eoi_token", "image_token"), specials, strict=True):
-        setattr(tok, name, token)
-        setattr(tok, f"{name}_id", tok.convert_tokens_to_ids(token))
+    tok = tokenizer(specials, dict(zip(("boi_token", "eoi_token", "image_token"), specials, strict=True)))
     processor = Gemma3Processor(
         image_processor=Gemma3ImageProcessor(size={"height": 28, "width": 28}),
         tokenizer=tok,

@@ -84,3 +84,28 @@ def test_folders_that_are_no_models(folder: Path, tmp_path: Path) -> None:
 def test_dtype_is_as_asked(folder: Path) -> None:
     assert load_model(folder).model.dtype == torch.float32
     assert load_model(folder, dtype="bfloat16").model.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("family", ["qwen", "gemma", "smolvlm"])
+def test_other_families_save_and_load_without_torchvision(family: str, tmp_path: Path) -> None:
+    from PIL import Image
+
+    from osler.evaluation.runners import LocalRunner, Request
+    from osler.models import LoadedModel
+    from osler.records import Turn
+    from tests.evaluation import tiny_models
+
+    built = LoadedModel(*getattr(tiny_models, family)())
+    built.save(tmp_path / "m")
+    loaded = load_model(tmp_path / "m")
+    first, second = built.model.state_dict(), loaded.model.state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    request = Request(
+        turns=(Turn(role="user", text="<image> what is this ?"),),
+        images=(Image.effect_noise((40, 40), 90).convert("RGB"),),
+    )
+    answers = [
+        LocalRunner(m, max_new_tokens=6).answer([request])[0].text
+        for m in ((built.model, built.processor), tmp_path / "m")
+    ]
+    assert answers[0] == answers[1] != ""

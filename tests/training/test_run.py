@@ -156,3 +156,18 @@ def test_gradient_checkpointing_changes_nothing(recipe_content: dict[str, Any], 
     a, b = (load_file(folder / "model.safetensors") for folder in found)
     for name in a:
         torch.testing.assert_close(a[name], b[name], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["qwen", "gemma", "smolvlm"])
+def test_other_families_train_by_the_same_recipe(recipe_content: dict[str, Any], tmp_path: Path, family: str) -> None:
+    from osler.models import LoadedModel
+    from tests.evaluation import tiny_models
+
+    built = LoadedModel(*getattr(tiny_models, family)())
+    built.save(tmp_path / "start")
+    before = {name: value.clone() for name, value in built.model.state_dict().items()}
+    recipe_content["model"] = {"start": str(tmp_path / "start")}
+    recipe_content["stages"] = recipe_content["stages"][:1]
+    recipe_content["stages"][0]["train"] = ["projector"]
+    result = train(recipes.parse(recipe_content), say=lambda _: None)
+    assert changed(before, weights(result.model)) == {"projector"}
