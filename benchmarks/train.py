@@ -3,8 +3,8 @@
     python -m benchmarks.train [--steps 16] [--batch-size 8] [--data runs/demo/data]
 
 Each side runs in a process of its own, one after the other, so that peak memory is its own. Both train projector and
-language model in float32 with AdamW for the same number of steps over the same batches; the plain side is what a careful
-user writes: the model's own loss on full logits, random order, every picture encoded every time. The first two steps are
+language model in float32 with AdamW for the same number of steps and records; the plain side is what a careful user
+writes: the model's own loss on full logits, random order, every picture encoded every time. The first two steps are
 not timed. Prints one JSON line.
 """
 
@@ -24,6 +24,7 @@ WARM_UP = 2
 
 
 def main() -> None:
+    """Measure both sides and print the line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--batch-size", type=int, default=8)
@@ -60,6 +61,7 @@ def main() -> None:
 
 
 def run(side: str, args: argparse.Namespace) -> dict[str, float]:
+    """Measure one side in its own process."""
     command = [sys.executable, "-m", "benchmarks.train", "--side", side, "--data", str(args.data)]
     command += ["--steps", str(args.steps), "--batch-size", str(args.batch_size)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import osler
-from osler.cli import build, chat, data, demo, evaluate, import_checkpoint, train
+from osler.cli import build, chat, compare, data, demo, evaluate, import_checkpoint, train
 
 app = typer.Typer(
     name="osler",
@@ -35,6 +35,7 @@ def _root(
 app.command(name="demo")(demo.demo)
 app.command(name="train")(train.train)
 app.command(name="eval")(evaluate.evaluate)
+app.command(name="compare")(compare.compare)
 app.command(name="chat")(chat.chat)
 app.add_typer(data.app, name="data")
 app.command(name="build")(build.build)

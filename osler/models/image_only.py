@@ -1,8 +1,8 @@
 """Processors of video-capable families, without their video half.
 
-transformers builds Qwen-VL's and SmolVLM's processors only where torchvision is installed, because their video part needs
-it. Medical pictures do not, and a machine without a GPU often has no torchvision that fits its torch. Where torchvision is
-absent, Osler uses the same processor class less its video part.
+transformers builds Qwen-VL's and SmolVLM's processors only where torchvision is installed, because their video part
+needs it. Medical pictures do not, and a machine without a GPU often has no torchvision that fits its torch. Where
+torchvision is absent, Osler uses the same processor class less its video part.
 """
 
 from __future__ import annotations

@@ -34,6 +34,13 @@ def test_an_answer_file_is_scored_without_a_model(osler: Osler, records_folder: 
     assert result.status == 0, result.err
     scores = json.loads((tmp_path / "e" / "scores.json").read_text())
     assert scores["conditions"]["real"]["protocols"]["strict-exact-match"]["mean"] == 1.0
+    wrong = tmp_path / "wrong.jsonl"
+    wrong.write_text("".join(json.dumps({"question_id": r.id, "text": "no idea"}) + "\n" for r in records))
+    osler("eval", "--answers", wrong, "--task", "records", "--data", records_folder, "--out", tmp_path / "w")
+    table = osler("compare", tmp_path / "e", tmp_path / "w")
+    assert table.status == 0, table.err
+    difference = json.loads(osler("compare", tmp_path / "e", tmp_path / "w", "--json").out)["protocols"]
+    assert difference["strict-exact-match"]["difference"] == 1.0
     answers.write_text(answers.read_text().splitlines()[0] + "\n")
     result = osler("eval", "--answers", answers, "--task", "records", "--data", records_folder, "--out", tmp_path / "f")
     assert result.status == 2
@@ -49,7 +56,7 @@ def test_what_is_not_said_is_asked_for(osler: Osler, model_folder: Path, tmp_pat
 
 
 def test_help_of_every_verb(osler: Osler) -> None:
-    for verb in ("", "demo", "train", "eval", "chat", "data", "build", "import"):
+    for verb in ("", "demo", "train", "eval", "compare", "chat", "data", "build", "import"):
         result = osler(*([verb] if verb else []), "--help")
         assert result.status == 0
         assert "Usage" in result.out
