@@ -36,7 +36,7 @@ def compare(
             f"{entry['first_mean']:.3f}",
             f"{entry['second_mean']:.3f}",
             f"{entry['difference']:+.3f} ({entry['low']:+.3f} to {entry['high']:+.3f})",
-            "-" if test is None else f"{test['p']:.3f}",
+            "-" if test is None else f"{test['p_value']:.3f}",
         )
     console = Console()
     console.print(table)
