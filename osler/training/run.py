@@ -74,20 +74,23 @@ def train(recipe: Recipe, *, fresh: bool = False, say: Say = print) -> TrainingR
     _check_model(recipe.model)
     current: Path | None = None
     try:
-        _claim(recipe, folder, state)
+        if _is_main():
+            _claim(recipe, folder, state)
         for stage in recipe.stages:
             target = folder / stage.name / "model"
             if stage.name in state["stages"]:
                 say(f"stage {stage.name}: already done")
             else:
                 state["stages"][stage.name] = _run_stage(recipe, stage, current, data[stage.name], target, say)
-                _write_json(folder / "run.json", state)
+                if _is_main():
+                    _write_json(folder / "run.json", state)
             current = target
         assert current is not None
         final = folder / "model"
-        if not (final / "config.json").is_file():
-            _copy_model(current, final)
-        _plot(recipe, folder)
+        if _is_main():
+            if not (final / "config.json").is_file():
+                _copy_model(current, final)
+            _plot(recipe, folder)
     except OslerError as error:
         raise _from_loader_process(error) from error.__cause__
     except Exception as error:  # safetensors, torch and the operating system each have their own for a full disk
@@ -98,6 +101,11 @@ def train(recipe: Recipe, *, fresh: bool = False, say: Say = print) -> TrainingR
             ) from error
         raise
     return TrainingResult(folder, final, state["stages"])
+
+
+def _is_main() -> bool:
+    """Whether this is the process that writes files, under torchrun or accelerate or alone."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _earlier_run(recipe: Recipe, folder: Path) -> dict[str, Any]:
@@ -226,6 +234,7 @@ def _run_stage(
         _write_json(folder / "history.json", history)
         for old in folder.glob("checkpoint-*"):  # the finished stage never resumes; keep the disk free
             shutil.rmtree(old)
+    trainer.accelerator.wait_for_everyone()  # the next stage loads what the first process has just written
     losses = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
     return {
         "seconds": round(time.monotonic() - began, 1),

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +173,31 @@ def test_other_families_train_by_the_same_recipe(recipe_content: dict[str, Any],
     recipe_content["stages"][0]["train"] = ["projector"]
     result = train(recipes.parse(recipe_content), say=lambda _: None)
     assert changed(before, weights(result.model)) == {"projector"}
+
+
+def test_bf16_trains_on_the_cpu(recipe_content: dict[str, Any]) -> None:
+    recipe_content["stages"] = recipe_content["stages"][1:]
+    recipe_content["stages"][0]["precision"] = "bf16"
+    result = train(recipes.parse(recipe_content), say=lambda _: None)
+    history = json.loads((result.folder / "two" / "history.json").read_text())
+    losses = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
+    assert losses[-1] < 6
+    assert load_model(result.model).model.dtype == torch.float32
+
+
+def test_two_processes_train_and_write_one_model(recipe_content: dict[str, Any], tmp_path: Path) -> None:
+    """torchrun with gloo: the loss is divided by the tokens of both processes, so the weights are those of one."""
+    recipe_content["stages"] = recipe_content["stages"][:1]
+    recipe_content["stages"][0].update(batch_size=4, learning_rate=1e-3)
+    alone = train(recipes.parse({**recipe_content, "out": str(tmp_path / "alone")}), say=lambda _: None)
+    recipe_content["stages"][0]["batch_size"] = 2
+    file = tmp_path / "recipe.yaml"
+    file.write_text(json.dumps({**recipe_content, "out": str(tmp_path / "both")}))
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29611"]
+    done = subprocess.run(
+        [*command, "-m", "osler", "train", str(file)], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    a, b = weights(alone.model), weights(tmp_path / "both" / "model")
+    for name in a:
+        torch.testing.assert_close(a[name], b[name], rtol=1e-3, atol=1e-4)
