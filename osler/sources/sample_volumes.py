@@ -326,6 +326,9 @@ def _pycerr(*, say: Say | None = None) -> Iterator[Volume]:
             (item for item in content.values() if item.Modality == "CT"), key=lambda item: item.ImagePositionPatient[2]
         )
         structures = [item for item in content.values() if item.Modality == "RTSTRUCT"]
+        upright = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]  # columns run to the patient's left, rows to the back
+        if any(list(map(float, item.ImageOrientationPatient)) != upright for item in slices):
+            raise SourceError(f"{archive}: {folder} is not in plain axial orientation")
         if not slices or len(structures) != 1:
             raise SourceError(f"{archive}: {folder} should hold CT slices and one RTSTRUCT")
         values = np.stack([item.pixel_array * item.RescaleSlope + item.RescaleIntercept for item in slices])
