@@ -8,7 +8,6 @@ import json
 import os
 import random
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,38 +119,41 @@ def test_every_test_brain_is_a_group_of_its_own(parts: dict[str, tuple[Record, .
     assert len({record.subject for record in records}) == len(records) == 56
 
 
-def test_boxes_enclose_the_experts_mask(built: sample.SampleSummary) -> None:
+@pytest.fixture(scope="module")
+def volumes(built: sample.SampleSummary) -> dict[str, sample_volumes.Volume]:
+    return {volume.name: volume for volume in sample_volumes.volumes()}
+
+
+def test_boxes_enclose_the_experts_mask(volumes: dict[str, sample_volumes.Volume]) -> None:
     """Against the mask files read here: every lesion slice of the whole chests, stored in the picture's orientation."""
     import nrrd
 
     lesions = [
         picture
-        for volume in sample_volumes.volumes()
-        if volume.package == "pyradiomics" and volume.organ == "lung"
-        for picture in sample_volumes._lesions(volume)
+        for name in ("lung1", "lung2")
+        for picture in sample_volumes._lesions(volumes[name])
         if picture.boxes
     ]
     assert len(lesions) == 3 + 11
+    members = sorted({picture.member.replace("_image", "_label") for picture in lesions})
+    masks = {}
+    for member, content in read_members(fetch("pyradiomics"), members).items():
+        stream = io.BytesIO(content)
+        masks[member] = nrrd.read_data(nrrd.read_header(stream), stream)
     for picture in lesions:
-        member = picture.member.replace("_image", "_label")
-        stream = io.BytesIO(read_members(fetch("pyradiomics"), [member])[member])
-        mask = nrrd.read_data(nrrd.read_header(stream), stream)[:, :, picture.frame].T
-        rows, columns = np.nonzero(mask)
+        rows, columns = np.nonzero(masks[picture.member.replace("_image", "_label")][:, :, picture.frame].T)
         corners = np.array([box.xyxy() for box in picture.boxes])
         union = (*corners[:, :2].min(axis=0), *corners[:, 2:].max(axis=0))
         assert union == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
 
 
-def test_sides_follow_the_radiological_convention(built: sample.SampleSummary) -> None:
+def test_sides_follow_the_radiological_convention(volumes: dict[str, sample_volumes.Volume]) -> None:
     """The stomach lies at the patient's left: its gas must be in the right half of the lowest slice of the chest."""
-    lung2 = next(volume for volume in sample_volumes.volumes() if volume.name == "lung2")
-    low = lung2.values[2]
+    low = volumes["lung2"].values[2]
     gas = np.argwhere((low < -500) & (np.arange(512)[:, None] > 120) & (np.arange(512)[:, None] < 330))
     inside = [column for row, column in gas if (low[row, column - 40 : column] > -100).any()]
     assert np.median(inside) > 256
-    left = [picture for picture in sample_volumes.pictures() if picture.facts.get("side") == "left"]
-    assert all("left-lung" in picture.key for picture in left)
-    crops = {volume.name: volume.centre_x for volume in sample_volumes.volumes() if volume.package == "pycerr"}
+    crops = {name: volume.centre_x for name, volume in volumes.items() if volume.package == "pycerr"}
     assert {name: "left" if x > 0 else "right" for name, x in crops.items()} == {
         "pat_1": "right",
         "pat_2": "right",
