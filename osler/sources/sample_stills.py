@@ -85,6 +85,7 @@ _DICOM = (
 )
 MIN_CONTRAST = 12.0  # grey levels; a tile of empty slide has about 4
 _CLIP = "color3d_jpeg_baseline.dcm"  # four-chamber echocardiogram
+CLIP_LENGTH = 120  # frames
 _CLIP_CROPS: tuple[Crop, ...] = ((70, 36, 590, 420), (150, 36, 510, 420), (70, 120, 430, 420), (200, 60, 590, 420))
 
 
@@ -112,11 +113,11 @@ def _dicom(say: Say | None, clip_frames: int) -> Iterator[Picture]:
         height, width = pixels.shape[:2]
         for number, crop in enumerate(still.crops or ((0, 0, width, height),)):
             yield _still(pixels, crop, number, root + still.file, still)
-    frames = _decode(content[root + _CLIP], None)
     echo = _Still(_CLIP, "train", {"modality": "ultrasound", "organ": "heart", "note": "four chambers are seen"})
-    for number, frame in enumerate(np.linspace(0, len(frames) - 1, clip_frames).astype(int)):
+    for number, frame in enumerate(np.linspace(0, CLIP_LENGTH - 1, clip_frames).astype(int)):
         crop = _CLIP_CROPS[number % len(_CLIP_CROPS)]
-        yield _still(frames[frame], crop, number, root + _CLIP, echo, frame=int(frame))
+        pixels = _decode(content[root + _CLIP], None, frame=int(frame))
+        yield _still(pixels, crop, number, root + _CLIP, echo, frame=int(frame))
 
 
 def _still(
@@ -142,7 +143,7 @@ def _still(
     )
 
 
-def _decode(content: bytes, window: str | None) -> np.ndarray:
+def _decode(content: bytes, window: str | None, *, frame: int | None = None) -> np.ndarray:
     """Pixels of a DICOM file as uint8, ready to look at: palette, colour space, inversion and window applied."""
     import pydicom
     from pydicom.pixels import apply_color_lut, pixel_array
@@ -150,7 +151,7 @@ def _decode(content: bytes, window: str | None) -> np.ndarray:
     item = pydicom.dcmread(io.BytesIO(content))
     if item.PhotometricInterpretation == "PALETTE COLOR":
         return (apply_color_lut(item.pixel_array, item) >> 8).astype(np.uint8)
-    pixels = pixel_array(item)  # converts YBR to RGB
+    pixels = pixel_array(item, index=frame)  # converts YBR to RGB
     if item.SamplesPerPixel == 3:
         return pixels.astype(np.uint8)
     if window is not None:
