@@ -129,10 +129,7 @@ def test_boxes_enclose_the_experts_mask(volumes: dict[str, sample_volumes.Volume
     import nrrd
 
     lesions = [
-        picture
-        for name in ("lung1", "lung2")
-        for picture in sample_volumes._lesions(volumes[name])
-        if picture.boxes
+        picture for name in ("lung1", "lung2") for picture in sample_volumes._lesions(volumes[name]) if picture.boxes
     ]
     assert len(lesions) == 3 + 11
     members = sorted({picture.member.replace("_image", "_label") for picture in lesions})
