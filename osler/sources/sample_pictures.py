@@ -10,7 +10,7 @@ import numpy as np
 
 from osler.boxes import Box
 from osler.images.windows import choose_window
-from osler.sources.packages import PACKAGES
+from osler.packages import PACKAGES
 
 LONG_SIDE = 512
 MIN_BOX_PIXELS = 12

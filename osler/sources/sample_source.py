@@ -48,7 +48,7 @@ class SampleSource:
 
     def state(self) -> str:
         """How much is in the cache already."""
-        from osler.sources.packages import PACKAGES, cache_folder
+        from osler.packages import PACKAGES, cache_folder
         from osler.sources.sample import PACKAGE_NAMES
 
         packages = [PACKAGES[name] for name in PACKAGE_NAMES["demo"]]

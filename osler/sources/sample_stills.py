@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from osler.sources.packages import fetch, read_members
+from osler.packages import fetch, read_members
 from osler.sources.sample_pictures import Picture, Say, stretch, windowed
 
 Crop = tuple[int, int, int, int]  # left, top, right, bottom
@@ -58,14 +58,14 @@ _DICOM = (
         "train",
         {"modality": "CT", "organ": "abdomen", "plane": "axial"},
         window="soft_tissue",
-        licence="unstated in the package; probably TCIA Pancreas-CT, CC BY 3.0",
+        licence="unstated in the package; probably TCIA Pancreas-CT, CC BY",
     ),
     _Still(
         "693_J2KR.dcm",
         "train",
         {"modality": "CT", "organ": "brain", "plane": "axial"},
         window="brain",
-        licence="CC BY-NC-SA 4.0 (CQ500)",
+        licence="CC BY-NC-SA (CQ500)",
     ),
     _Still(
         "RG1_J2KR.dcm", "train", {"modality": "radiograph", "organ": "chest", "note": "the view is postero-anterior"}

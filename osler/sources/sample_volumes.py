@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from osler.errors import SourceError
-from osler.sources.packages import fetch, members, read_members
+from osler.packages import fetch, members, read_members
 from osler.sources.sample_pictures import (
     Picture,
     Say,

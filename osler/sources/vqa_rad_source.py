@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 from osler.errors import SourceError
+from osler.packages import is_offline
 from osler.record_files import write_records
 from osler.sources import vqa_rad
 from osler.sources.base import Fetched, Say, check_options
-from osler.sources.packages import is_offline
 from osler.sources.vqa_rad_download import download
 
 

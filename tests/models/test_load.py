@@ -74,6 +74,9 @@ def test_folders_that_are_no_models(folder: Path, tmp_path: Path) -> None:
     (empty / "config.json").write_text("{}")
     with pytest.raises(ModelError, match="has no model_type"):
         check_folder(empty)
+    (empty / "config.json").write_text('{"model_type": "llava", "mm_vision_tower": "clip"}')
+    with pytest.raises(ModelError, match="convert it with `osler import"):
+        check_folder(empty)
     config = json.loads((folder / "config.json").read_text())
     config["auto_map"] = {"AutoModel": "evil.Model"}
     (folder / "config.json").write_text(json.dumps(config))

