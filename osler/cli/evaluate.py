@@ -69,11 +69,13 @@ def evaluate(
                 seed=seed,
             )
         else:
+            from osler.cli.quiet import quiet
             from osler.evaluation.run import CONTROLS
             from osler.evaluation.run import evaluate as run
             from osler.models import check_folder
 
             check_folder(model)
+            quiet()
             wanted = CONTROLS if not controls else () if controls == "none" else tuple(controls.split(","))
             result = run(
                 model,

@@ -36,7 +36,9 @@ def train(
 
         show_plan(loaded)
         return
+    from osler.cli.quiet import quiet
     from osler.training.run import train as run
 
+    quiet()
     result = run(loaded, fresh=fresh, say=typer.echo)
     typer.echo(f"model: {result.model}\nloss curve: {result.folder / 'loss.png'}")

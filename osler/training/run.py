@@ -266,7 +266,10 @@ def arguments(recipe: Recipe, stage: Stage, folder: Path, records: int, *, has_d
     total = stage.max_steps or max(1, round(epoch * stage.epochs))
     times = stage.evaluations if has_dev else stage.checkpoints
     every = max(1, epoch // times) if times else total
-    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / "logs"))
+    checkpointing: dict[str, Any] = {}
+    if stage.gradient_checkpointing:
+        checkpointing = {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": False}}
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "logs")  # one folder per stage
     return TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=stage.batch_size,
@@ -280,8 +283,7 @@ def arguments(recipe: Recipe, stage: Stage, folder: Path, records: int, *, has_d
         max_grad_norm=stage.max_grad_norm,
         bf16=stage.precision == "bf16",
         fp16=stage.precision == "fp16",
-        gradient_checkpointing=stage.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if stage.gradient_checkpointing else None,
+        **checkpointing,
         logging_steps=stage.log_every,
         logging_first_step=True,
         report_to=list(recipe.report_to),
