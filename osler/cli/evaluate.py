@@ -53,21 +53,12 @@ def evaluate(
     conventions = chosen.conventions if convention == "all" else (convention or chosen.conventions[0],)
     for name in conventions:
         folder = out / name if len(conventions) > 1 else out
+        common: dict[str, Any] = {"data": data, "out": folder, "split": split, "convention": name, "seed": seed}
         result: Any
         if answers:
             from osler.evaluation import score_answers
 
-            result = score_answers(
-                answers,
-                chosen,
-                data=data,
-                out=folder,
-                split=split,
-                convention=name,
-                allow_incomplete=allow_incomplete,
-                id_prefix=id_prefix,
-                seed=seed,
-            )
+            result = score_answers(answers, chosen, allow_incomplete=allow_incomplete, id_prefix=id_prefix, **common)
         else:
             from osler.cli.quiet import quiet
             from osler.evaluation.run import CONTROLS
@@ -80,16 +71,12 @@ def evaluate(
             result = run(
                 model,
                 chosen,
-                data=data,
-                out=folder,
-                split=split,
-                convention=name,
                 limit=limit,
                 batch_size=batch_size,
                 max_new_tokens=max_new_tokens,
                 controls=wanted,  # type: ignore[arg-type]  # checked there
-                seed=seed,
                 resume=not fresh,
+                **common,
             )
         show(result, f"{chosen.name} ({name})")
 

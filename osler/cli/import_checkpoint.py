@@ -29,4 +29,10 @@ def import_checkpoint(
         if vision is None:
             raise ModelError(f"{source}: a v1.0 checkpoint holds no vision encoder; give CLIP ViT-L/14 with --vision")
         report = import_v10(source, base, vision, out, dtype=dtype)
-    typer.echo(str(report))
+    typer.echo(
+        f"{report.out}: {report.kind}, {report.tensors} tensors, {report.parameters / 1e6:.1f} M parameters in "
+        f"{report.dtype}, {len(report.unused)} source tensors left out, {len(report.differences)} vision tensors differ"
+    )
+    for note in report.notes:
+        typer.echo(f"note: {note}")
+    typer.echo(f"every tensor is accounted for in {report.save()}")

@@ -120,6 +120,7 @@ class LocalRunner:
             "device": self.model.device.type,
             "stop": list(self.stop),
             "end_tokens": self._ends,
+            "suppressed_tokens": self._suppressed,
         }
         if self.do_sample:
             settings |= {"temperature": self.temperature, "top_p": self.top_p, "seed": self.seed}

@@ -126,6 +126,24 @@ def test_checkpoint_settings_do_not_leak_into_decoding(requests):
     assert LocalRunner((model, processor), max_new_tokens=10).answer(requests) == clean
 
 
+def test_the_checkpoints_stop_text_and_placeholder_are_respected(requests):
+    """LLaVA-Med v1.0 ends a turn with text; an image placeholder is never an answer. Both are part of the record."""
+    model, processor = FAMILIES["llava"]()
+    clean = LocalRunner((model, processor), max_new_tokens=10).answer(requests)
+    words = clean[0].text.split()
+    assert len(words) > 1
+    model.generation_config.stop_strings = [words[1]]
+    runner = LocalRunner((model, processor), max_new_tokens=10)
+    assert runner.answer(requests[:1])[0].text == clean[0].text.split(words[1])[0].strip()
+    assert runner.settings()["stop"] == [words[1]]
+    model.generation_config.stop_strings = None
+    first = processor.tokenizer(words[0], add_special_tokens=False)["input_ids"][0]
+    model.generation_config.suppress_tokens = [first]
+    runner = LocalRunner((model, processor), max_new_tokens=10)
+    assert words[0] not in runner.answer(requests[:1])[0].text.split()
+    assert runner.settings()["suppressed_tokens"] == [first]
+
+
 def test_sampling_is_recorded_and_repeats_under_a_seed(tiny_llava, requests):
     def run(seed):
         return LocalRunner(tiny_llava, max_new_tokens=10, do_sample=True, temperature=3.0, seed=seed)
