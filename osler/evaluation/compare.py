@@ -86,4 +86,5 @@ def _item(prediction: Prediction) -> Item:
         answer_type=prediction.answer_type,
         images=prediction.images,
         cluster=" ".join(prediction.images) or prediction.item,
+        options=prediction.options,
     )

@@ -14,7 +14,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 from PIL import Image, ImageStat
 
@@ -114,6 +114,24 @@ def _rank(seed: int, *parts: str) -> str:
     return hashlib.sha256("\x1f".join((str(seed), *parts)).encode()).hexdigest()
 
 
+class Majority(Protocol):
+    """What the training labels alone answer."""
+
+    @property
+    def trained_on(self) -> int:
+        """Number of training records counted."""
+        ...
+
+    @property
+    def by(self) -> str:
+        """What the commonest answer is counted within, for reports."""
+        ...
+
+    def answer(self, record: Record) -> tuple[str, bool]:
+        """The majority answer for an item, and whether a fall-back was needed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MajorityAnswers:
     """Commonest training answer by question type and answer type, with what to do for a type that training lacks.
@@ -128,6 +146,11 @@ class MajorityAnswers:
 
     table: dict[tuple[str | None, str | None], str] = field(repr=False)
     trained_on: int
+
+    @property
+    def by(self) -> str:
+        """What the commonest answer is counted within."""
+        return "question and answer type"
 
     def answer(self, record: Record) -> tuple[str, bool]:
         """The majority answer for an item, and whether a fall-back was needed."""

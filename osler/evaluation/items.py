@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from osler.evaluation.controls import blank_image, question_type
+from osler.evaluation.controls import UNKNOWN_TYPE, blank_image, question_type
 from osler.evaluation.tasks.base import Task
 from osler.records import ImageRef, Record
 
@@ -30,6 +30,8 @@ class Item:
         images: paths as the record has them.
         cluster: what intervals resample by: the item's images, so that questions on one image stay
             together; slices of one volume count as one image.
+        options: candidate answers in the order shown, where the task has them.
+        tags: of the record, those that the task groups its scores by; "unknown" where the record lacks one.
     """
 
     id: str
@@ -39,6 +41,8 @@ class Item:
     answer_type: str | None
     images: tuple[str, ...]
     cluster: str
+    options: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def to_item(task: Task, record: Record) -> Item:
@@ -52,6 +56,8 @@ def to_item(task: Task, record: Record) -> Item:
         answer_type=record.tags["answer_type"].strip().upper() if "answer_type" in record.tags else None,
         images=images,
         cluster=" ".join(images) or record.id,
+        options=task.options(record),
+        tags={tag: record.tags.get(tag, UNKNOWN_TYPE) for tag in task.groups},
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from osler.errors import EvaluationError
 from osler.evaluation import fingerprints
 from osler.evaluation import tasks as task_registry
-from osler.evaluation.controls import Control, MajorityAnswers, Shuffle, majority_answers, shuffle_images
+from osler.evaluation.controls import Control, Majority, Shuffle, shuffle_images
 from osler.evaluation.items import Item, to_item
 from osler.evaluation.tasks.base import Task
 from osler.records import Record
@@ -29,7 +29,7 @@ class Plan:
     total: int
     data_hash: str
     shuffle: Shuffle | None
-    majority: MajorityAnswers | None
+    majority: Majority | None
     warnings: tuple[str, ...]
     shared_images: int | None
     """Test images that the training part holds too; None when the training part is unknown."""
@@ -59,9 +59,15 @@ def make_plan(
     data = Path(data)
     if not data.exists():
         raise EvaluationError(f"{data}: there is no such file or folder; give the data of task {task.name!r}")
-    everything = task.load(data, split=split, convention=convention)
-    if not everything:
+    loaded = task.load(data, split=split, convention=convention)
+    if not loaded:
         raise EvaluationError(f"task {task.name}: split {split!r} of {data} holds no records")
+    everything = task.select(loaded)
+    if not everything:
+        raise EvaluationError(
+            f"task {task.name}: none of the {len(loaded)} records of split {split!r} of {data} is an item of this task "
+            f"({task.description}); want {task.wanted}"
+        )
     problems = task.validate(everything)
     if problems:
         shown = "; ".join(f"{p.item}: {p.reason}" + (f" ({p.protocol})" if p.protocol else "") for p in problems[:3])
@@ -73,6 +79,9 @@ def make_plan(
     folder = Path(image_folder) if image_folder is not None else task.image_folder(data)
     learned = list(training) if training is not None else _training(task, data, split=split, convention=convention)
     warnings = []
+    if len(everything) < len(loaded):
+        others = len(loaded) - len(everything)
+        warnings.append(f"{others} of {len(loaded)} records are no items of this task (want {task.wanted}): not asked.")
     if limit is not None and limit < len(everything):
         warnings.append(f"Only {len(records)} of {len(everything)} items were asked (limit).")
     longer = sum(sum(turn.role == "assistant" for turn in record.turns) > 1 for record in records)
@@ -90,7 +99,8 @@ def make_plan(
                 f"{shared} of {len(shown_images)} test images are in the training part too: for a model trained on "
                 "that part these scores measure answering about known pictures. Report an image-disjoint split beside."
             )
-    if "majority" in controls and not learned:
+    known = task.select(learned) if learned else []
+    if "majority" in controls and not known:
         warnings.append("The majority control was not run: it needs training records, and there are none.")
     return Plan(
         task=task,
@@ -104,7 +114,7 @@ def make_plan(
         shuffle=shuffle_images(records, pool=everything, reference=task.reference, seed=seed)
         if "shuffled" in controls
         else None,
-        majority=majority_answers(learned, reference=task.reference) if "majority" in controls and learned else None,
+        majority=task.majority(known) if "majority" in controls and known else None,
         warnings=tuple(warnings),
         shared_images=shared,
     )

@@ -33,6 +33,7 @@ class Prediction:
         tokens: new tokens, where a model answered.
         finished: False when the answer was cut at the length limit.
         note: for instance "fall-back" of the majority control.
+        options: candidate answers, where the task has them.
     """
 
     item: str
@@ -47,12 +48,13 @@ class Prediction:
     tokens: int | None = None
     finished: bool | None = None
     note: str | None = None
+    options: tuple[str, ...] = ()
 
 
 def _parse(line: bytes, *, path: Path, number: int) -> Prediction:
     try:
         fields = json.loads(line)
-        return Prediction(**{**fields, "images": tuple(fields["images"])})
+        return Prediction(**{**fields, "images": tuple(fields["images"]), "options": tuple(fields.get("options", ()))})
     except (ValueError, TypeError, KeyError) as error:
         raise EvaluationError(
             f"{path}:{number}: not a prediction ({error}); the file was altered, start anew with resume=False"
@@ -159,4 +161,5 @@ def prediction_of(
         tokens=answer.tokens if answer else None,
         finished=answer.finished if answer else None,
         note=note,
+        options=item.options,
     )

@@ -99,25 +99,48 @@ def _counts(entry: Mapping[str, Any]) -> str:
 
 
 def _type_tables(section: ScoresSection, rows: Sequence[_ProtocolView]) -> list[dict[str, Any]]:
+    """Tables of the real condition: by question type, by tag, and over classes where the protocol knows options."""
     tables = []
     for row in rows:
         name = row.name.rsplit(" v", 1)[0]
         real = [
-            (label, scores["conditions"]["real"]["protocols"][name]["by_question_type"])
+            (label, scores["conditions"]["real"]["protocols"][name])
             for label, scores in section.results
             if name in scores["conditions"].get("real", {}).get("protocols", {})
         ]
-        sizes: dict[str, int] = {}
-        for _, table in real:
-            for kind, entry in table.items():
-                sizes[kind] = max(sizes.get(kind, 0), entry["n"])
-        if len(sizes) > 1:
-            body = [
-                [kind, sizes[kind], *(_cell(table.get(kind)) for _, table in real)]
-                for kind in sorted(sizes, key=lambda kind: (-sizes[kind], kind))
-            ]
-            tables.append({"name": name, "head": ["type", "n", *(label or "score" for label, _ in real)], "rows": body})
+        # older results have no tags
+        tags = dict.fromkeys(tag for _, entry in real for tag in entry.get("by_tag", {}))
+        groupings = [("question type", [(label, entry["by_question_type"]) for label, entry in real])]
+        groupings += [(tag, [(label, entry.get("by_tag", {}).get(tag, {})) for label, entry in real]) for tag in tags]
+        for by, columns in groupings:
+            sizes: dict[str, int] = {}
+            for _, table in columns:
+                for kind, entry in table.items():
+                    sizes[kind] = max(sizes.get(kind, 0), entry["n"])
+            if len(sizes) > 1:
+                body = [
+                    [kind, sizes[kind], *(_cell(table.get(kind)) for _, table in columns)]
+                    for kind in sorted(sizes, key=lambda kind: (-sizes[kind], kind))
+                ]
+                head = [by.rsplit(" ", 1)[-1], "n", *(label or "score" for label, _ in columns)]
+                tables.append({"name": name, "by": by, "head": head, "rows": body})
+        if any(entry.get("choices") for _, entry in real):
+            tables.append(_class_table(name, real))
     return tables
+
+
+def _class_table(name: str, real: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    """Balanced accuracy and macro-F1, all together and by data set."""
+    rows: list[list[Any]] = []
+    for label, entry in real:
+        for part, of_part in {"all": entry, **entry.get("by_tag", {}).get("dataset", {})}.items():
+            choices = of_part.get("choices")
+            if choices and choices["classes"]:
+                means = [_cell({**choices[key], "n": choices["classes"]}) for key in ("balanced_accuracy", "macro_f1")]
+                shown = f"{label}, {part}" if label else part
+                rows.append([shown, choices["classes"], *means, f"{choices['chance'] * 100:.1f}"])
+    head = ["data set", "classes", "balanced accuracy", "macro-F1", "guessing"]
+    return {"name": name, "by": "class", "head": head, "rows": rows}
 
 
 def _differences(scores: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,7 +198,8 @@ def _facts(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(
             (
                 "majority answer",
-                f"of {majority['training_records']} {majority['computed_on']} by question and answer type, "
+                f"of {majority['training_records']} {majority['computed_on']} "
+                f"by {majority.get('by', 'question and answer type')}, "
                 f"{majority['fall_backs']} fall-backs",
             )
         )

@@ -6,16 +6,26 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
+from osler.evaluation import classification, statistics
 from osler.evaluation import protocols as registry
-from osler.evaluation import statistics
 from osler.evaluation.items import Item
 from osler.evaluation.plan import Plan
 from osler.evaluation.predictions import Prediction
 from osler.evaluation.protocols.base import Protocol, Score
+from osler.evaluation.protocols.vqa_text import normalise
 
 SCHEMA_VERSION = 1
 DISCLAIMER = "Research results. Not for clinical use: no number here says that a model is safe for a patient."
-_BINARY = frozenset({"closed-whole-word", "llava-med-closed", "strict-exact-match", "yes-no"})
+_BINARY = frozenset(
+    {
+        "candidate-whole-word",
+        "closed-whole-word",
+        "llava-med-closed",
+        "logra-med-nearest-option",
+        "strict-exact-match",
+        "yes-no",
+    }
+)
 
 
 class Scored(NamedTuple):
@@ -36,9 +46,11 @@ def score_items(protocol: Protocol, items: Sequence[Item], answers: dict[str, st
     """
     scored = []
     for item in items:
-        if protocol.applies(answer_type=item.answer_type, reference=item.reference):
+        if protocol.applies(answer_type=item.answer_type, reference=item.reference, options=item.options):
             text = answers.get(item.id)
-            score = Score(value=0.0, parsed=False) if text is None else protocol.score(text, item.reference)
+            score = Score(value=0.0, parsed=False)
+            if text is not None:
+                score = protocol.score(text, item.reference, options=item.options)
             scored.append(Scored(item, score, text is None))
     return scored
 
@@ -51,8 +63,44 @@ def _interval(scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
     return {"mean": result.mean, "low": result.low, "high": result.high, "n": result.n, "clusters": result.clusters}
 
 
+def _choices(scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
+    """What accuracy does not say about choices: the score of guessing, and means over classes."""
+    if not scored:
+        return {"chance": None, "classes": 0, "balanced_accuracy": None, "macro_f1": None}
+
+    def label(entry: Scored, text: str | None) -> tuple[str, str, str] | None:
+        # "normal" of one data set and "normal" of another are two classes
+        item = entry.item
+        return None if text is None else (item.tags.get("dataset", ""), item.question_type, normalise(text))
+
+    found = classification.class_scores(
+        [label(entry, entry.item.reference) for entry in scored],
+        [label(entry, entry.score.choice) for entry in scored],
+        clusters=[entry.item.cluster for entry in scored],
+        seed=seed,
+    )
+    return {"chance": sum(1 / len(entry.item.options) for entry in scored) / len(scored), **asdict(found)}
+
+
+def _by_tag(protocol: Protocol, scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
+    table: dict[str, dict[str, list[Scored]]] = {}
+    for entry in scored:
+        for tag, value in entry.item.tags.items():
+            table.setdefault(tag, {}).setdefault(value, []).append(entry)
+    return {
+        tag: {
+            value: {
+                **_interval(entries, seed=seed),
+                **({"choices": _choices(entries, seed=seed)} if protocol.needs_options else {}),
+            }
+            for value, entries in sorted(groups.items())
+        }
+        for tag, groups in table.items()
+    }
+
+
 def summarise(protocol: Protocol, items: Sequence[Item], scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
-    """Mean, interval, denominator and failures of one protocol under one condition, overall and by question type."""
+    """Mean, interval, denominator and failures of one protocol under one condition, and by question type and tag."""
     kinds = sorted({entry.item.question_type for entry in scored})
     details = sorted({name for entry in scored for name in entry.score.detail})
     of_type = [
@@ -75,6 +123,8 @@ def summarise(protocol: Protocol, items: Sequence[Item], scored: Sequence[Scored
             kind: _interval([entry for entry in scored if entry.item.question_type == kind], seed=seed)
             for kind in kinds
         },
+        "by_tag": _by_tag(protocol, scored, seed=seed),
+        **({"choices": _choices(scored, seed=seed)} if protocol.needs_options else {}),
     }
 
 
@@ -159,6 +209,7 @@ def assemble_scores(
         controls["majority"] = {
             "computed_on": "training records",
             "training_records": plan.majority.trained_on,
+            "by": plan.majority.by,
             "fall_backs": fallbacks,
         }
     return {

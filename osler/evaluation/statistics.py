@@ -7,7 +7,7 @@ default the image) with all their items; with one item per cluster this is the o
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,6 +98,15 @@ def _cluster_sums(
     return sums, np.bincount(index, minlength=len(positions)).astype(np.int64)
 
 
+def draws(clusters: int, resamples: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
+    """How often each cluster is drawn in each resample: arrays of shape (some resamples, clusters), in turn."""
+    generator = np.random.default_rng(seed)
+    share = np.full(clusters, 1.0 / clusters)
+    for start in range(0, resamples, _CHUNK):
+        # How often each cluster is drawn is multinomial: one matrix product replaces a loop over samples.
+        yield generator.multinomial(clusters, share, size=min(_CHUNK, resamples - start))
+
+
 def bootstrap_means(
     values: Sequence[float],
     *,
@@ -125,14 +134,7 @@ def bootstrap_means(
     if data.size == 0:
         raise EvaluationError("no values to resample: the protocol applied to no item")
     sums, counts = _cluster_sums(data, clusters)
-    generator = np.random.default_rng(seed)
-    share = np.full(len(sums), 1.0 / len(sums))
-    means = []
-    for start in range(0, resamples, _CHUNK):
-        # How often each cluster is drawn is multinomial: one matrix product replaces a loop over samples.
-        drawn = generator.multinomial(len(sums), share, size=min(_CHUNK, resamples - start))
-        means.append((drawn @ sums) / (drawn @ counts))
-    return np.concatenate(means)
+    return np.concatenate([(drawn @ sums) / (drawn @ counts) for drawn in draws(len(sums), resamples, seed)])
 
 
 def _ends(means: npt.NDArray[np.float64], level: float) -> tuple[float, float]:

@@ -70,7 +70,9 @@ class Source(Protocol):
 # name on the command line -> module and class; imported when asked for
 _SOURCES = {
     "sample": ("osler.sources.sample_source", "SampleSource"),
+    "phantom": ("osler.sources.phantom_source", "PhantomSource"),
     "vqa-rad": ("osler.sources.vqa_rad_source", "VqaRadSource"),
+    "omnimedvqa": ("osler.sources.omnimedvqa", "OmniMedVqaSource"),
     "llava-json": ("osler.sources.llava_json", "LlavaJsonSource"),
     "image-csv": ("osler.sources.image_folder", "ImageCsvSource"),
 }

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from osler.errors import RecordError
 from osler.messages import Message, to_messages
 from osler.records import Record
+from osler.training.alignment.texts import TEXTS, TextTokeniser
 from osler.training.objectives import IGNORE
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from torch import Tensor
+
+    from osler.alignment.settings import AlignmentSettings
 
 Span = tuple[int, int]
 
@@ -107,13 +109,15 @@ class Collator:
     Args:
         processor: the model's processor.
         max_length: tokens per record, image tokens included; longer ones lose the end.
+        alignment: settings of the stage's alignment objective, which needs the tokens of the answers on their own.
 
     Raises:
         RecordError: when truncation would cut an image token or leave nothing to learn; names the record.
     """
 
-    def __init__(self, processor: Any, *, max_length: int) -> None:
+    def __init__(self, processor: Any, *, max_length: int, alignment: AlignmentSettings | None = None) -> None:
         self.processor, self.max_length = processor, max_length
+        self.texts = TextTokeniser(processor.tokenizer, alignment) if alignment else None
         if not getattr(processor.tokenizer, "is_fast", False):
             raise RecordError("training needs a fast tokenizer, because answers are located by character offsets")
         self.image_tokens = [
@@ -122,7 +126,7 @@ class Collator:
             if isinstance(value := getattr(processor, name, None), int)
         ]
 
-    def __call__(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+    def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
         """Tokenise and pad.
 
         Args:
@@ -130,7 +134,7 @@ class Collator:
 
         Returns:
             Model inputs with `input_ids`, `attention_mask` and `labels` of shape (B, T), padded on the right, and
-            the image tensors of the model family.
+            the image tensors of the model family; for an alignment objective also the tokens of its texts.
         """
         import torch
 
@@ -158,7 +162,10 @@ class Collator:
                 labels_BT[row, inside] = batch["input_ids"][row, inside]
         batch["labels"] = labels_BT
         self._truncate(batch, examples)
-        return dict(batch)
+        result = dict(batch)
+        if self.texts:
+            result[TEXTS] = self.texts([example.record for example in examples])
+        return result
 
     def _truncate(self, batch: Any, examples: Sequence[Example]) -> None:
         length = batch["input_ids"].shape[1]

@@ -35,13 +35,15 @@ class ParameterCount(NamedTuple):
 
 
 def component_of(name: str) -> str:
-    """Component a parameter belongs to: "projector", "vision", "language" or "other".
+    """Component a parameter belongs to: "projector", "vision", "language", "alignment" (training only) or "other".
 
     Args:
         name: as in `named_parameters()`; wrappers' prefixes (PEFT, DDP) are ignored.
     """
-    for wrapper in ("base_model.model.", "module."):
+    for wrapper in ("module.", "base_model.model."):
         name = name.removeprefix(wrapper)
+    if name.startswith("alignment_head."):
+        return "alignment"
     for component, prefixes in (("projector", _PROJECTOR), ("vision", _VISION), ("language", _LANGUAGE)):
         if name.startswith(prefixes):
             return component
@@ -104,12 +106,14 @@ def add_lora(model: nn.Module, lora: LoraSection, full: Iterable[str]) -> Any:
     ]
     if not targets:
         raise RecipeError(f"lora.targets {list(lora.targets)} match no linear layer of the language model")
+    whole = list(_whole_modules(model, full))
+    whole += [name for name, _ in model.named_children() if name == "alignment_head"]
     config = LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=targets,
-        modules_to_save=list(_whole_modules(model, full)) or None,
+        modules_to_save=whole or None,
     )
     return get_peft_model(model, config)
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from osler.errors import RecipeError
 from osler.records import Record
+from osler.training.alignment.texts import check_records
 from osler.training.recipe import DataItem, Stage
 
 
@@ -92,7 +93,8 @@ def load_stage(stage: Stage, *, seed: int) -> tuple[Mixture, Mixture | None]:
     on is no choice.
 
     Raises:
-        RecipeError: on a missing image or on an image shared between training and development.
+        RecipeError: on a missing image, on an image shared between training and development, or on a record that
+            lacks what the stage's alignment objective needs.
     """
     parts = [load_item(item, seed=seed) for item in stage.data]
     train = Mixture(
@@ -104,6 +106,8 @@ def load_stage(stage: Stage, *, seed: int) -> tuple[Mixture, Mixture | None]:
     for mixture in (train, dev):
         if mixture:
             _check_images(stage.name, mixture)
+    if stage.alignment_settings:
+        check_records(train.records, stage.alignment_settings, stage.name)
     if dev:
         seen = {
             _key(folder, ref.path) for r, folder in zip(train.records, train.folders, strict=True) for ref in r.images

@@ -1,20 +1,27 @@
 """Objectives: the terms of the training loss.
 
 An objective is a callable `(step) -> ObjectiveValue`; `step` gives it the batch and one shared forward pass. The
-autoregressive objective is here; others register under their name.
+autoregressive objective is here, the alignment objectives are in `osler.training.alignment`; a program may register
+more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from osler.alignment.settings import AlignmentSettings, Kind
+    from osler.training.alignment.states import States
+
 IGNORE = -100
+ALIGNMENT: tuple[Kind, ...] = ("graph_alignment", "infonce", "siglip")
+"""Objectives that align modalities; a stage has at most one of them."""
+_NOT_FOR_THE_MODEL = ("labels", "alignment_texts")
 
 
 @dataclass
@@ -25,30 +32,54 @@ class Step:
         model: the (wrapped) model.
         batch: model inputs and `labels` (B, T), where -100 marks tokens without loss.
         tokens: number of tokens with loss in the whole optimiser step, over all devices and accumulated passes.
+        keep_states: let `states` give the language model's input and output of the shared pass.
     """
 
     model: nn.Module
     batch: dict[str, Any]
     tokens: Tensor | int | None
+    keep_states: bool = False
     _logits: Tensor | None = field(default=None, repr=False)
+    _states: States | None = field(default=None, repr=False)
 
     def answer_logits(self) -> tuple[Tensor, Tensor]:
         """Logits (N, V) and targets (N) of the N tokens with loss; computed once."""
         labels_BT = self.batch["labels"]
         targets_N = labels_BT[:, 1:][labels_BT[:, 1:] != IGNORE]
         if self._logits is None:
-            inputs = {name: value for name, value in self.batch.items() if name != "labels"}
-            with _only_rows(self.model, labels_BT):
+            inputs = {name: value for name, value in self.batch.items() if name not in _NOT_FOR_THE_MODEL}
+            with _only_rows(self.model, labels_BT), self._recording() as self._states:
                 self._logits = self.model(**inputs, use_cache=False).logits[0]
         return self._logits, targets_N
+
+    def states(self) -> States:
+        """Input and last hidden states (B, T, D) of the language model in the shared pass; needs `keep_states`."""
+        self.answer_logits()
+        assert self._states is not None, "ask for states with keep_states"
+        return self._states
+
+    def _recording(self) -> AbstractContextManager[States | None]:
+        if not self.keep_states:
+            return nullcontext()
+        from osler.training.alignment.states import recorded_states
+
+        return recorded_states(self.model)
 
 
 @dataclass(frozen=True)
 class ObjectiveValue:
-    """A loss and what to log beside it."""
+    """A loss and what to log beside it.
+
+    Args:
+        loss: scalar.
+        metrics: name to value.
+        mean: the loss is a mean over this forward pass; otherwise it is this pass's share of a sum over the whole
+            optimiser step. Accumulated passes and devices are averaged for the first and added for the second.
+    """
 
     loss: Tensor
     metrics: dict[str, float] = field(default_factory=dict)
+    mean: bool = False
 
 
 Objective = Callable[[Step], ObjectiveValue]
@@ -107,9 +138,19 @@ def register(name: str, objective: Objective) -> None:
 
 def names() -> list[str]:
     """Names of the known objectives."""
-    return sorted(_REGISTRY)
+    return sorted({*_REGISTRY, *ALIGNMENT})
 
 
-def get(name: str) -> Objective:
-    """The objective with this name."""
-    return _REGISTRY[name]
+def get(name: str, alignment: AlignmentSettings | None = None) -> Objective:
+    """The objective with this name.
+
+    Args:
+        name: one of `names()`.
+        alignment: settings of an alignment objective; the preset `improved` when left out.
+    """
+    if name not in ALIGNMENT:
+        return _REGISTRY[name]
+    from osler.alignment.settings import AlignmentSettings
+    from osler.training.alignment.objective import AlignmentObjective
+
+    return AlignmentObjective(alignment or AlignmentSettings())

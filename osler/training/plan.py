@@ -53,7 +53,7 @@ def plan(recipe: Recipe) -> list[StagePlan]:
     for stage, (records, dev) in zip(recipe.stages, data, strict=True):
         # adapters change the model, so each stage looks at a fresh one
         loaded = starting_model(recipe.model, seed=recipe.seed)
-        model = prepare(loaded.model, stage)
+        model = prepare(loaded.model, stage, seed=recipe.seed)
         sample = RecordDataset(records.records[:16], records.folders[:16])
         collate = Collator(loaded.processor, max_length=stage.max_length)
         tokens = round(mean(int(collate([sample[i]])["attention_mask"].sum()) for i in range(len(sample))))

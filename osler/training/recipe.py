@@ -11,7 +11,9 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from osler.alignment.settings import AlignmentSettings, Kind
 from osler.errors import RecipeError
+from osler.training.objectives import ALIGNMENT, names
 
 Component = Literal["vision", "projector", "language"]
 
@@ -73,7 +75,9 @@ class Stage(_Section):
     dev: DataItem | None = None
     """Development records; the checkpoint with the lowest loss on them becomes the stage's model."""
     objectives: dict[str, float] = Field(default_factory=lambda: {"autoregressive": 1.0})
-    """Objective names and their weights."""
+    """Objective names and their weights: autoregressive, and at most one of graph_alignment, infonce and siglip."""
+    alignment: AlignmentSettings | None = None
+    """Settings of the alignment objective; the preset `improved` when left out (docs/alignment.md)."""
     epochs: float = Field(default=1.0, gt=0)
     max_steps: int | None = Field(default=None, gt=0)
     """Optimiser steps; overrides epochs."""
@@ -109,13 +113,13 @@ class Stage(_Section):
     @field_validator("objectives")
     @classmethod
     def _known(cls, value: dict[str, float]) -> dict[str, float]:
-        from osler.training.objectives import names
-
         for name in value:
             if name not in names():
                 raise ValueError(f"no objective named {name!r}{_nearest(name, names())}")
         if not value:
             raise ValueError("a stage needs at least one objective")
+        if sum(name in ALIGNMENT for name in value) > 1:
+            raise ValueError(f"at most one of {', '.join(ALIGNMENT)}")
         return value
 
     @model_validator(mode="after")
@@ -124,7 +128,19 @@ class Stage(_Section):
             raise ValueError("nothing is trainable: name components in `train` or add `lora`")
         if self.lora and "language" in self.train:
             raise ValueError("the language model cannot be trained in full and by LoRA at once")
+        if self.alignment and not self.alignment_objective:
+            raise ValueError(f"`alignment` has settings, but no objective is one of {', '.join(ALIGNMENT)}")
         return self
+
+    @property
+    def alignment_objective(self) -> Kind | None:
+        """Name of the stage's alignment objective, if it has one."""
+        return next((name for name in ALIGNMENT if name in self.objectives), None)
+
+    @property
+    def alignment_settings(self) -> AlignmentSettings | None:
+        """Settings of the alignment objective; None in a stage without one."""
+        return (self.alignment or AlignmentSettings()) if self.alignment_objective else None
 
 
 class Recipe(_Section):
@@ -244,6 +260,7 @@ def _section(location: tuple[int | str, ...]) -> type[BaseModel]:
         "data": DataItem,
         "dev": DataItem,
         "lora": LoraSection,
+        "alignment": AlignmentSettings,
     }
     for part in location[:-1]:
         if isinstance(part, str):

@@ -176,11 +176,15 @@ def starting_model(section: ModelSection, *, seed: int) -> Any:
     )
 
 
-def prepare(model: Any, stage: Stage) -> Any:
-    """Freeze and unfreeze for a stage; add its adapters. Returns the model to train."""
+def prepare(model: Any, stage: Stage, *, seed: int) -> Any:
+    """Freeze and unfreeze for a stage; add its alignment head and adapters. Returns the model to train."""
     from osler.training.components import add_lora, set_trainable
 
     set_trainable(model, stage.train)
+    if stage.alignment_objective and stage.alignment_settings:
+        from osler.training.alignment.objective import attach_head
+
+        attach_head(model, stage.alignment_objective, stage.alignment_settings, seed=seed)
     return add_lora(model, stage.lora, stage.train) if stage.lora else model
 
 
@@ -199,7 +203,7 @@ def _run_stage(
     began = time.monotonic()
     set_seed(recipe.seed)
     loaded = load_model(start, dtype="float32") if start else starting_model(recipe.model, seed=recipe.seed)
-    model = prepare(loaded.model, stage)
+    model = prepare(loaded.model, stage, seed=recipe.seed)
     model.config.use_cache = False
     train_set, dev_set = data
     counts = {count.component: count.trainable for count in count_parameters(model) if count.trainable}
@@ -213,9 +217,10 @@ def _run_stage(
         args=arguments(recipe, stage, folder, len(train_set.records), has_dev=dev_set is not None),
         train_dataset=RecordDataset(train_set.records, train_set.folders),
         eval_dataset=RecordDataset(dev_set.records, dev_set.folders) if dev_set else None,
-        data_collator=Collator(loaded.processor, max_length=stage.max_length),
+        data_collator=Collator(loaded.processor, max_length=stage.max_length, alignment=stage.alignment_settings),
         processing_class=loaded.processor,
         objective_weights=stage.objectives,
+        alignment=stage.alignment_settings,
         sampler=stage.sampler,
         projector_learning_rate=stage.projector_learning_rate,
     )
@@ -230,6 +235,7 @@ def _run_stage(
         if stage.lora:
             model = model.merge_and_unload()
         model.config.use_cache = True
+        _save_head(model, folder)
         _save_model(LoadedModel(model, loaded.processor), target)
         _write_json(folder / "history.json", history)
         for old in folder.glob("checkpoint-*"):  # the finished stage never resumes; keep the disk free
@@ -284,6 +290,8 @@ def arguments(recipe: Recipe, stage: Stage, folder: Path, records: int, *, has_d
         bf16=stage.precision == "bf16",
         fp16=stage.precision == "fp16",
         **checkpointing,
+        # a head outside the model's forward, and several forward passes a step, confuse the search for unused weights
+        ddp_find_unused_parameters=False if stage.alignment_objective else None,
         logging_steps=stage.log_every,
         logging_first_step=True,
         report_to=list(recipe.report_to),
@@ -304,6 +312,20 @@ def arguments(recipe: Recipe, stage: Stage, folder: Path, records: int, *, has_d
         dataloader_pin_memory=torch.cuda.is_available(),
         use_cpu=not torch.cuda.is_available(),
     )
+
+
+def _save_head(model: Any, folder: Path) -> None:
+    """Take an alignment head off the model and save it apart: what is deployed is the plain model."""
+    from safetensors.torch import save_file
+
+    from osler.training.alignment.objective import detach_head
+
+    head = detach_head(model)
+    if head is not None and head.state_dict():
+        save_file(
+            {name: value.contiguous() for name, value in head.state_dict().items()},
+            folder / "alignment_head.safetensors",
+        )
 
 
 def _save_model(loaded: Any, target: Path) -> None:

@@ -13,6 +13,7 @@ import torch
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from osler.alignment.settings import AlignmentSettings
 from osler.errors import ModelError
 from osler.training import objectives
 from osler.training.components import component_of
@@ -26,6 +27,7 @@ class OslerTrainer(Trainer):
 
     Args:
         objective_weights: objective name to weight.
+        alignment: settings of an alignment objective.
         sampler: "random" or "length".
         projector_learning_rate: of the projector, where it differs from the rest.
         **kwargs: as for `Trainer`; the data sets are `RecordDataset`s.
@@ -35,13 +37,15 @@ class OslerTrainer(Trainer):
         self,
         *,
         objective_weights: dict[str, float],
+        alignment: AlignmentSettings | None = None,
         sampler: str = "random",
         projector_learning_rate: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.projector_learning_rate = projector_learning_rate
-        self.objective_weights = objective_weights
+        self.objectives = [(weight, objectives.get(name, alignment)) for name, weight in objective_weights.items()]
+        self.keep_states = any(getattr(objective, "needs_states", False) for _, objective in self.objectives)
         self.sampler_kind = sampler
         # the loss is already divided by the token count of the whole optimiser step
         self.model_accepts_loss_kwargs = True
@@ -59,15 +63,19 @@ class OslerTrainer(Trainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
         """Weighted sum of the stage's objectives on one batch."""
-        step = objectives.Step(model, inputs, num_items_in_batch)
+        step = objectives.Step(model, inputs, num_items_in_batch, keep_states=self.keep_states)
         total: Any = 0.0
-        for name, weight in self.objective_weights.items():
-            value = objectives.get(name)(step)
-            total = total + weight * value.loss
+        # gradients are averaged over devices and added over accumulated passes afterwards
+        shares = num_items_in_batch is not None and self.args.average_tokens_across_devices
+        for weight, objective in self.objectives:
+            value = objective(step)
+            if value.mean:
+                factor = 1 / self.current_gradient_accumulation_steps
+            else:
+                factor = self.accelerator.num_processes if shares else 1
+            total = total + weight * factor * value.loss
             for key, metric in value.metrics.items():
                 self._metrics.setdefault(key, []).append(metric)
-        if num_items_in_batch is not None and self.args.average_tokens_across_devices:
-            total = total * self.accelerator.num_processes  # gradients are averaged over devices afterwards
         return (total, None) if return_outputs else total
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:

@@ -1,7 +1,7 @@
 """Protocols: pure functions of strings that turn an answer and its reference into a `Score`.
 
 A new protocol is one file with a `PROTOCOL`, named in `_FILES`. Names that begin with `llava-med-` behave like released
-code, faults included; the others are ours.
+code, faults included, and so do those that begin with `logra-med-`; the others are ours.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from osler.evaluation.protocols.base import AnswerType, Protocol, Score
 __all__ = ["AnswerType", "Protocol", "Score", "get", "names"]
 
 _FILES = {
+    "candidate-whole-word": "candidate_whole_word",
     "closed-whole-word": "closed_whole_word",
     "llava-med-closed": "llava_med_closed",
     "llava-med-exact-match": "llava_med_exact_match",
     "llava-med-open-recall": "llava_med_open_recall",
+    "logra-med-nearest-option": "logra_med_nearest_option",
     "strict-exact-match": "strict_exact_match",
     "token-f1": "token_f1",
     "yes-no": "yes_no",

@@ -20,6 +20,12 @@ _REFUSAL = re.compile(
 )
 
 
+def refusal_at(text: str) -> int | None:
+    """Where a text begins to decline, as a position in `text.casefold()`; None when it does not."""
+    refusal = _REFUSAL.search(text.casefold())
+    return refusal.start() if refusal else None
+
+
 def decide(text: str) -> Decision:
     """Decision that a text states.
 
@@ -28,8 +34,8 @@ def decide(text: str) -> Decision:
     is "unparsed". Known limit: "There is no abnormality" reads as "no" even where the question asks for normality.
     """
     folded = text.casefold()
-    word, refusal = _WORD.search(folded), _REFUSAL.search(folded)
-    if refusal and (word is None or refusal.start() < word.start()):
+    word, refusal = _WORD.search(folded), refusal_at(text)
+    if refusal is not None and (word is None or refusal < word.start()):
         return "refusal"
     if word is None:
         return "unparsed"

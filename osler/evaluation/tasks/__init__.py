@@ -10,7 +10,7 @@ from osler.evaluation.tasks.base import Problem, Task
 
 __all__ = ["Problem", "Task", "get", "names", "register"]
 
-_FILES = {"records": "records", "vqa-rad": "vqa_rad"}
+_FILES = {"classify-vqa": "classify_vqa", "records": "records", "vqa-rad": "vqa_rad"}
 _REGISTERED: dict[str, Task] = {}
 
 

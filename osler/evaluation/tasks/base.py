@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osler.evaluation import protocols
+from osler.evaluation.controls import Majority, majority_answers
 from osler.records import Record, Turn
 
 
@@ -41,6 +42,10 @@ class Task(ABC):
     """Protocols under which every gold answer must score 1; `validate` checks it."""
     conventions: tuple[str, ...] = ("official",)
     """Ways to split the data; the first is the default."""
+    groups: tuple[str, ...] = ()
+    """Tags, besides `question_type`, by which scores are given too."""
+    wanted: str = "any record"
+    """What `select` keeps, in words."""
 
     @abstractmethod
     def load(self, data: Path, *, split: str, convention: str) -> list[Record]:
@@ -49,6 +54,18 @@ class Task(ABC):
     def training(self, data: Path, *, convention: str) -> list[Record] | None:
         """Records that a model may have learned from, for the majority control and the leak check; None if unknown."""
         return self.load(data, split="train", convention=convention)
+
+    def select(self, records: Sequence[Record]) -> list[Record]:
+        """Those records that are items of this task; how many are not is told with the scores."""
+        return list(records)
+
+    def options(self, record: Record) -> tuple[str, ...]:
+        """Candidate answers in the order shown; empty where the task has none."""
+        return ()
+
+    def majority(self, training: Sequence[Record]) -> Majority:
+        """The majority control, from training records only."""
+        return majority_answers(training, reference=self.reference)
 
     def image_folder(self, data: Path) -> Path:
         """Folder that the image paths of the records are relative to."""
@@ -91,11 +108,13 @@ class Task(ABC):
             if not reference.strip():
                 problems.append(Problem(item=record.id, protocol=None, reason="it has no reference answer"))
                 continue
+            options = self.options(record)
             for name in self.strict:
                 protocol = protocols.get(name)
-                if not protocol.applies(answer_type=record.tags.get("answer_type"), reference=reference):
+                answer_type = record.tags.get("answer_type")
+                if not protocol.applies(answer_type=answer_type, reference=reference, options=options):
                     continue
-                score = protocol.score(reference, reference)
+                score = protocol.score(reference, reference, options=options)
                 if score.value < 1.0 - 1e-9:
                     reason = f"its gold answer {reference!r} scores {score.value:g}"
                     problems.append(Problem(item=record.id, protocol=name, reason=reason))

@@ -21,7 +21,7 @@ class Records(Task):
     name = "records"
     version = "1"
     description = "Records of a file, asked as their own first user turn"
-    protocols = (
+    protocols: tuple[str, ...] = (
         "llava-med-open-recall",
         "llava-med-closed",
         "closed-whole-word",
