@@ -1,29 +1,29 @@
-# NOTE TO THE HELPER WHO WORKS ON THE SOLVER (from the lead; remove this block when you have read it): we collided in this
-# file. This version, with assignment.py, relaxation.py and tabu_search.py, is mine and stays: exact optimum in 100 % of 240
-# instances of each family at N = 8. Yours lie in /tmp/solver/helper1 (frank_wolfe, lawler, local_search, noise). Please do
-# NOT overwrite: write tests/alignment/test_matching.py, benchmarks/matching.py, Makefile target and extra against this
-# version now, then improve this one only where the benchmark shows a gain (speed at N = 16, quality at N >= 32).
 """Second-order graph matching (Lawler's quadratic assignment) for batches of small problems.
 
     minimise   sum_ia C^v_ia V_ia  +  sum over e = (i, j) in E1, f = (a, b) in E2 of  C^e_ef V_ia V_jb
 
-over permutations V. LoGra-Med's release solves it with LPMP, a C++ package; here easy problems are recognised by three
-assignments that agree, and a tabu search takes the rest. Shapes: P problems, N nodes, E and F edges, C candidates.
+over permutations V. LoGra-Med's release solves it with LPMP, a C++ package. Here Frank-Wolfe solves the easy problems and
+a tabu search takes the rest; it is a heuristic, and benchmarks/matching.py measures it against exact enumeration and
+other solvers. Shapes: P problems, N nodes, E and F edges, C candidates, W walkers.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from osler.alignment.assignment import assign, lower_bound
-from osler.alignment.relaxation import gradient, relax
-from osler.alignment.tabu_search import effort, quadratic_form, tabu_search
+from osler.alignment.assignment import assign
+from osler.alignment.frank_wolfe import frank_wolfe
+from osler.alignment.lawler import Lawler
+from osler.alignment.noise import content_seeds, noise
+from osler.alignment.tabu import Integers, tabu_search
 
-_LARGEST_FORM = 2**26
-"""Numbers in the quadratic forms that are held at once (256 MiB in float32); larger batches are cut."""
+_LARGEST_TABLE = 2**25
+"""Numbers in the tables of costs that are held at once (128 MiB in float32); larger batches are cut."""
 
 
 class Matching(NamedTuple):
@@ -38,6 +38,28 @@ class Matching(NamedTuple):
     cost_P: Tensor
 
 
+class Effort(NamedTuple):
+    """How long to search.
+
+    Args:
+        walkers: of the tabu search, for each problem; candidates come on top.
+        steps: of each walker.
+        relaxation: most Frank-Wolfe steps.
+    """
+
+    walkers: int
+    steps: int
+    relaxation: int
+
+
+def default_effort(nodes: int) -> Effort:
+    """The one setting for speed and quality, chosen by benchmarks/matching.py.
+
+    Eight nodes take many short walks, to find the optimum practically always; from 16 nodes on, few long ones are better.
+    """
+    return Effort(walkers=max(4, min(32, 2**14 // nodes**3)), steps=max(32, 3 * nodes), relaxation=12)
+
+
 @torch.no_grad()
 def match(
     node_cost_PNN: Tensor,
@@ -46,82 +68,106 @@ def match(
     target_edges_PF2: Tensor,
     *,
     candidates_PCN: Tensor | None = None,
+    effort: Effort | None = None,
 ) -> Matching:
     """Solve a batch of problems.
 
     Deterministic, independent of what else is in the batch and of torch's random state, and never worse than the best
-    assignment by node costs alone. Nothing favours the identity, the truth in training: targets are relabelled before
-    the search, so that ties fall on an arbitrary permutation.
+    assignment by node costs alone or than a candidate. Nothing favours the identity, the truth in training: the targets
+    of each problem are relabelled by a permutation hashed from the problem, so that ties fall anywhere.
 
     Args:
         node_cost_PNN: C^v.
         edge_cost_PEF: C^e.
         source_edges_PE2: directed edges (i, j) of the first graphs, without loops and repetitions.
-        target_edges_PF2: edges (a, b) of the second graphs.
+        target_edges_PF2: edges (a, b) of the second graphs, the same.
         candidates_PCN: further permutations to start from.
+        effort: `default_effort` unless given.
 
     Returns:
         The permutations, on the device of the costs.
 
     Raises:
-        ValueError: when shapes do not fit or a cost is not finite.
+        ValueError: when shapes do not fit, edges are not as described, a candidate is no permutation, or a cost is not
+            finite.
     """
     check(node_cost_PNN, edge_cost_PEF, source_edges_PE2, target_edges_PF2)
     P, N, _ = node_cost_PNN.shape
-    device = node_cost_PNN.device
-    if P == 0 or N == 1:
-        permutation_PN = torch.zeros(P, N, dtype=torch.long, device=device)
-    else:
-        dtype = torch.promote_types(torch.promote_types(node_cost_PNN.dtype, edge_cost_PEF.dtype), torch.float32)
-        order_N = torch.randperm(N, generator=torch.Generator().manual_seed(N)).to(device)
-        place_N = order_N.argsort()
-        permutation_PN = order_N[
-            _solve(
-                node_cost_PNN.to(dtype)[..., order_N],
-                edge_cost_PEF.to(dtype),
-                source_edges_PE2,
-                place_N[target_edges_PF2],
-                None if candidates_PCN is None else place_N[candidates_PCN],
-            )
-        ]
+    E, F = edge_cost_PEF.shape[1:]
+    if candidates_PCN is not None:
+        _check_candidates(candidates_PCN, P, N)
+    dtype = torch.promote_types(torch.promote_types(node_cost_PNN.dtype, edge_cost_PEF.dtype), torch.float32)
+    nodes, edges = node_cost_PNN.to("cpu", dtype), edge_cost_PEF.to("cpu", dtype)
+    source, target = source_edges_PE2.cpu(), target_edges_PF2.cpu()
+    parts: list[Tensor] = [nodes, edges, source, target]
+    if candidates_PCN is not None:
+        parts.append(candidates_PCN.cpu())
+    found_PN = torch.empty(P, N, dtype=torch.long)
+    for rows in torch.arange(P).split(max(1, _LARGEST_TABLE // (3 * max(1, E) * N * N))):
+        found_PN[rows] = _solve(*(part[rows] for part in parts), effort=effort or default_effort(N))
+    permutation_PN = found_PN.to(node_cost_PNN.device)
     cost_P = total_cost(permutation_PN, node_cost_PNN, edge_cost_PEF, source_edges_PE2, target_edges_PF2)
     return Matching(permutation_PN, cost_P)
 
 
-def _solve(nodes: Tensor, edges: Tensor, source: Tensor, target: Tensor, candidates: Tensor | None) -> Tensor:
-    problem = (nodes, edges, source, target)
-    by_nodes_PN = assign(nodes)
-    if edges.shape[1] == 0 or edges.shape[2] == 0:
-        return by_nodes_PN  # without edge pairs the assignment is the answer
-    by_bound_PN = assign(lower_bound(*problem))
-    # Easy problems are those in which three simplifications agree: nodes alone, the lower bound of the whole cost, and
-    # the cost made linear at their answer. Well aligned graphs are of this kind, and need no search.
-    again_PN = assign(gradient(node_matrix(by_bound_PN, nodes.dtype), *problem))
-    hard_P = ((by_nodes_PN != by_bound_PN) | (again_PN != by_bound_PN)).any(1)
-    result_PN = by_bound_PN.clone()
-    rows = hard_P.nonzero()[:, 0]
-    starts_PSN = torch.stack([by_nodes_PN, by_bound_PN], 1)
+def _solve(
+    nodes: Tensor, edges: Tensor, source: Tensor, target: Tensor, candidates: Tensor | None = None, *, effort: Effort
+) -> Tensor:
+    """Relabel the targets, solve, and put the old labels back."""
+    P, N, _ = nodes.shape
+    label_PN = torch.from_numpy(noise(content_seeds(nodes, source, target), (N,)).argsort(1))
+    place_PN = label_PN.argsort(1)
+    nodes = nodes.gather(2, label_PN[:, None].expand(P, N, N))
+    target = place_PN.gather(1, target.reshape(P, -1)).view_as(target)
     if candidates is not None:
-        starts_PSN = torch.cat([candidates, starts_PSN], 1)
-    for chunk in rows.split(max(1, _LARGEST_FORM // nodes.shape[1] ** 4)) if len(rows) else ():
-        result_PN[chunk] = _search(*(part[chunk] for part in problem), starts_PSN[chunk])
+        candidates = place_PN[:, None].expand_as(candidates).gather(2, candidates)
+    return label_PN.gather(1, _solve_relabelled(nodes, edges, source, target, candidates, effort))
+
+
+def _solve_relabelled(
+    nodes: Tensor, edges: Tensor, source: Tensor, target: Tensor, candidates: Tensor | None, effort: Effort
+) -> Tensor:
+    by_nodes_PN = assign(nodes)
+    if nodes.shape[1] == 1 or edges.shape[1] == 0 or edges.shape[2] == 0:
+        return by_nodes_PN  # without pairs of edges the assignment is the answer
+    relaxed_PN, direct_P = frank_wolfe(Lawler(nodes, edges, source, target), iterations=effort.relaxation)
+    # Well aligned graphs need no search: the assignment by nodes alone, that by the cost made linear at the centre and
+    # that by the cost made linear at this very answer are all the same.
+    easy_P = direct_P & (relaxed_PN == by_nodes_PN).all(1)
+    starts_PSN = torch.stack([relaxed_PN, by_nodes_PN], 1)
+    if candidates is not None:
+        starts_PSN = torch.cat([starts_PSN, candidates], 1)
+        cost_P = total_cost(relaxed_PN, nodes, edges, source, target)
+        for candidate_PN in candidates.unbind(1):
+            easy_P &= cost_P <= total_cost(candidate_PN, nodes, edges, source, target)
+    rows = (~easy_P).nonzero()[:, 0]
+    result_PN = relaxed_PN.clone()
+    if len(rows):
+        result_PN[rows] = _search(nodes[rows], edges[rows], source[rows], target[rows], starts_PSN[rows], effort)
     return result_PN
 
 
-def _search(nodes: Tensor, edges: Tensor, source: Tensor, target: Tensor, starts_PSN: Tensor) -> Tensor:
-    P, N, _ = nodes.shape
-    search = effort(N)
-    starts = [starts_PSN]
-    if search.relaxation:
-        starts.append(relax(nodes, edges, source, target, steps=search.relaxation)[:, None])
-    generator = torch.Generator().manual_seed(1)
-    count = max(1, search.starts - sum(part.shape[1] for part in starts))
-    random_SN = torch.stack([torch.randperm(N, generator=generator) for _ in range(count)])
-    starts.append(random_SN.to(nodes.device)[None].expand(P, -1, -1))
-    form = quadratic_form(edges, source, target, N)
-    permutation_PSN, cost_PS = tabu_search(nodes, form, torch.cat(starts, 1), steps=search.steps)
-    best = cost_PS.argmin(1)
-    return permutation_PSN[torch.arange(P, device=nodes.device), best]
+def _search(
+    nodes: Tensor, edges: Tensor, source: Tensor, target: Tensor, starts_PSN: Tensor, effort: Effort
+) -> Tensor:
+    P, S, N = starts_PSN.shape
+    starts_WN, tenures_T2W = _plan(N, effort.walkers - 2, S - 2, effort.steps)
+    starts_PWN = torch.cat([starts_PSN, starts_WN.expand(P, -1, -1)], 1)
+    size_P = torch.maximum(nodes.abs().amax((1, 2)), edges.abs().amax((1, 2)))
+    permutation_PWN, cost_PW = tabu_search(
+        Lawler(nodes, edges, source, target), starts_PWN, tenures_T2W, 8 * N * torch.finfo(nodes.dtype).eps * size_P
+    )
+    return permutation_PWN[torch.arange(P), cost_PW.argmin(1)]
+
+
+@lru_cache(maxsize=64)
+def _plan(nodes: int, random: int, candidates: int, steps: int) -> tuple[Tensor, Integers]:
+    """Random starts (W, N) and tenures of all walkers, the same for all problems: their labels are random already."""
+    draw = np.random.default_rng(nodes)
+    starts = draw.permuted(np.tile(np.arange(nodes), (random, 1)), axis=1)
+    low, high = max(2, nodes // 2), max(4, min(2 * nodes, nodes + 8))
+    tenures = draw.integers(low, high + 1, (steps, 2, random + 2 + candidates))
+    return torch.from_numpy(starts), tenures
 
 
 def total_cost(
@@ -167,7 +213,7 @@ def edge_matrix(
 
 
 def check(nodes: Tensor, edges: Tensor, source: Tensor, target: Tensor) -> None:
-    """Refuse a batch whose shapes do not fit.
+    """Refuse a batch that is not one.
 
     Raises:
         ValueError: names the part.
@@ -178,12 +224,28 @@ def check(nodes: Tensor, edges: Tensor, source: Tensor, target: Tensor) -> None:
     for name, part in (("source", source), ("target", target)):
         if part.dim() != 3 or part.shape[0] != P or part.shape[2] != 2:
             raise ValueError(f"{name} edges have shape {tuple(part.shape)}; want ({P}, edges, 2)")
-        if part.numel() and not (int(part.min()) >= 0 and int(part.max()) < N):
-            raise ValueError(f"{name} edges name nodes from {int(part.min())} to {int(part.max())}; there are {N}")
+        if part.dtype != torch.long:
+            raise ValueError(f"{name} edges are {part.dtype}; want torch.int64")
+        if not part.numel():
+            continue
+        low, high = (int(end) for end in part.aminmax())
+        if low < 0 or high >= N:
+            raise ValueError(f"{name} edges name nodes from {low} to {high}; there are {N}")
         if (part[..., 0] == part[..., 1]).any():
             raise ValueError(f"{name} edges hold a loop")
-    if tuple(edges.shape) != (P, source.shape[1], target.shape[1]):
-        want = (P, source.shape[1], target.shape[1])
+        ordered = (part[..., 0] * N + part[..., 1]).sort(1).values
+        if (ordered[:, 1:] == ordered[:, :-1]).any():
+            raise ValueError(f"{name} edges hold an edge twice")
+    want = (P, source.shape[1], target.shape[1])
+    if tuple(edges.shape) != want:
         raise ValueError(f"edge costs have shape {tuple(edges.shape)}; the edge lists want {want}")
     if not (torch.isfinite(nodes).all() and torch.isfinite(edges).all()):
         raise ValueError("a cost is not finite")
+
+
+def _check_candidates(candidates_PCN: Tensor, P: int, N: int) -> None:
+    shape = tuple(candidates_PCN.shape)
+    if len(shape) != 3 or (shape[0], shape[2]) != (P, N):
+        raise ValueError(f"candidates have shape {shape}; want ({P}, candidates, {N})")
+    if not (candidates_PCN.sort(2).values == torch.arange(N, device=candidates_PCN.device)).all():
+        raise ValueError("a candidate is not a permutation")

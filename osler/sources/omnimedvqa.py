@@ -3,7 +3,7 @@
 Hu et al., "OmniMedVQA" (arXiv 2402.09181). The published folder holds `Images/` and, for each data set, a JSON list
 `QA_information/Open-access/<data set>.json` (or `Restricted-access`) of rows with `question_id`, `question`,
 `gt_answer` (the option's text, not its letter), `image_path` (relative to the folder), `option_A` to `option_D` (the
-last two may be absent or null), `question_type`, `modality_type` and `dataset`. There are no splits, all is for testing.
+last two may be absent or null), `question_type`, `modality_type` and `dataset`. No splits: all is for testing.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ def read(
                     raise RecordError(f"is already that of {first[record.id]}", field="question_id")
             except RecordError as error:
                 if on_reject is None:
-                    raise RecordError(error.reason, path=path, line=number, field=error.field) from error
+                    remedy = "mend the row, or let `osler data get omnimedvqa` set it aside"
+                    raise RecordError(f"{error.reason}; {remedy}", path=path, line=number, field=error.field) from error
                 reason = error.reason if error.field is None else f"{error.field}: {error.reason}"
                 on_reject(path, Reject(number, reason, json.dumps(row, ensure_ascii=False)))
                 continue

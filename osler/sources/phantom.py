@@ -177,7 +177,7 @@ def _conversations(split: Split, scenes: Sequence[Scene], drawn: Sequence[_Drawn
         exchanges = conversation(scene, rng, every_fact=split == "heldout")
         turns = [turn for exchange in exchanges for turn in (exchange.question, exchange.answer)]
         kind = "caption" if len(exchanges) == 1 else "conversation"
-        record = _record(split, index, scene, item, seed, [kind], turns, {"question_type": kind})
+        record = _record(split, index, scene, item, seed, [kind], turns, {"question_type": kind, "wording": "seen"})
         yield record.model_copy(update={"extended": tuple(exchange.extended for exchange in exchanges)})
 
 

@@ -65,7 +65,9 @@ def draw(scene: Scene, rng: np.random.Generator, *, pixels: int = 64) -> Picture
     values = phantom_marks.vessels(values, part.inside, x, y, rng)
     for shape in placed:
         values = _blend(values, shape, rng)
-    values = phantom_looks.acquire(scene.modality, values, view, x, y, rng)
+    # noise of a stream of its own: how much is drawn there depends on the values
+    noise = np.random.default_rng(rng.bit_generator.random_raw())
+    values = phantom_looks.acquire(scene.modality, values, view, x, y, noise)
     masks = tuple(shape.cover >= 0.5 for shape in placed)
     boxes = tuple(_box(mask) for mask in masks)
     values = phantom_marks.burn_in(values, boxes, x, y, rng)
@@ -85,24 +87,24 @@ def _place_all(
     findings: tuple[Finding, ...], room: Grid, x: Grid, y: Grid, rng: np.random.Generator
 ) -> list[Shape] | None:
     """Shapes that lie in the body, in their places and apart from each other; None when one finds no room."""
-    free = room > 0.7
-    placed = []
+    outside = room <= 0.7
+    placed: list[Shape] = []
+    taken = np.zeros_like(outside)
+    gap = 2 * x.shape[0] // 64  # pixels between boxes
     for item in findings:
         for _ in range(12):
             shape = _place(item, x, y, rng)
             if shape is None:
                 continue
             mask = shape.cover >= 0.5
-            if (mask & ~free).sum() <= 0.1 * mask.sum():
+            x1, y1, x2, y2 = (int(value) for value in _box(mask).xyxy())
+            # a finding may reach a little over the rim, as a mass of the skin does
+            if (mask & outside).sum() <= 0.1 * mask.sum() and not taken[y1:y2, x1:x2].any():
                 break
         else:
             return None
         placed.append(shape)
-        box = _box(mask)
-        gap = 2  # pixels between boxes
-        x1, y1, x2, y2 = (int(value) for value in box.xyxy())
-        free = free.copy()
-        free[max(0, y1 - gap) : y2 + gap, max(0, x1 - gap) : x2 + gap] = False
+        taken[max(0, y1 - gap) : y2 + gap, max(0, x1 - gap) : x2 + gap] = True
     return placed
 
 

@@ -169,23 +169,24 @@ class _Hands:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
-        self._seen, self._unseen = Deck(SEEN, rng), Deck(sorted(HELD_OUT), rng)
-        self._extents = Deck(EXTENTS, rng)
+        # decks of their own for lone findings: hands that do not fit are thrown away, and would unbalance them
+        self._lone = {True: Deck(SEEN, rng), False: Deck(sorted(HELD_OUT), rng)}
+        self._first = {True: Deck(SEEN, rng), False: Deck(sorted(HELD_OUT), rng)}
+        self._lone_extents, self._extents = Deck(EXTENTS, rng), Deck(EXTENTS, rng)
         self._one_kind, self._both_sides = Deck([True, False], rng), Deck([True] * 3 + [False], rng)
 
     def deal(self, number: int, *, seen: bool) -> tuple[Finding, ...]:
         """`number` findings; with `seen` none of them, else at least the first, in a held-out combination."""
         if number == 1:
-            kind, side, zone = next(self._seen if seen else self._unseen)
-            return (Finding(kind, side, zone, next(self._extents)),)
+            kind, side, zone = next(self._lone[seen])
+            return (Finding(kind, side, zone, next(self._lone_extents)),)
         one_kind, both_sides = next(self._one_kind), next(self._both_sides)
         if one_kind and number == 3 and seen:
             both_sides = True  # a kind has two seen places on each side
+        pool = SEEN if seen else (*SEEN, *sorted(HELD_OUT))
         while True:
-            first = next(self._seen if seen else self._unseen)
-            pool = SEEN if seen else (*SEEN, *sorted(HELD_OUT))
             rest = [pool[index] for index in self._rng.permutation(len(pool))[: number - 1]]
-            hand = [first, *rest]
+            hand = [next(self._first[seen]), *rest]
             if self._fits(hand, one_kind=one_kind, both_sides=both_sides):
                 break
         while True:

@@ -90,7 +90,7 @@ def _describe(scene: Scene, rng: random.Random) -> Exchange:
     if scene.findings:
         longer += f" One can make out {listed_long(scene, rng)}."
     else:
-        longer += f" {rng.choice(('Nothing looks unusual.', 'All looks healthy.'))}"
+        longer += f" {rng.choice(('Nothing in the picture looks unusual.', 'All of it looks healthy and normal.'))}"
     return Exchange("caption", rng.choice(REQUESTS), answer, longer)
 
 

@@ -1,0 +1,124 @@
+"""Lawler's quadratic assignment objective of a batch of problems, evaluated at many permutations at once.
+
+    cost(p) = sum_i C_{i, p(i)}  +  sum of D_{e, f} over the edges e = (i, j) and f = (p(i), p(j))
+
+Shapes: P problems, W permutations (walkers) of each, N nodes, E and F edges.
+
+A solver needs one quantity, the gradient G_{k, c}(p): what k would pay at place c if all others stayed. An edge (i, j)
+adds to the gradient of j as long as i is where it is, and the other way round: two half-edges. The table holds, for each
+half-edge and each place of its sender, the row of costs over the places of its receiver. A gradient is then a sum of
+2E + N rows of N numbers, which torch computes in one fused call. The table has 2 E N^2 numbers (10 MB a problem at
+N = 64 with five neighbours, where the matrix of all quadratic costs would need N^4, 67 MB).
+
+Everything is on the CPU: the problems are small, a step of a search takes about as long as starting one GPU kernel, and
+the assignments are solved there anyway.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class Lawler:
+    """A batch of problems, prepared for evaluation.
+
+    Args:
+        node_cost_PNN: C, float32 or float64, on the CPU.
+        edge_cost_PEF: D, of the same type.
+        source_edges_PE2: edges of the first graphs, without loops and repetitions.
+        target_edges_PF2: edges of the second graphs.
+    """
+
+    def __init__(
+        self, node_cost_PNN: Tensor, edge_cost_PEF: Tensor, source_edges_PE2: Tensor, target_edges_PF2: Tensor
+    ) -> None:
+        self.P, self.N, self.E = P, N, E = (*node_cost_PNN.shape[:2], source_edges_PE2.shape[1])
+        self.node_cost_PNN = node_cost_PNN
+        start_PE, end_PE = source_edges_PE2.unbind(-1)
+        a_PF, b_PF = target_edges_PF2.unbind(-1)
+        # half-edges 0..E-1 go from start to end, E..2E-1 from end to start; the node costs stand last
+        table_PX = node_cost_PNN.new_zeros(P, (2 * E + 1) * N * N)
+        block_E1 = torch.arange(E)[:, None] * (N * N)
+        costs_PX = edge_cost_PEF.reshape(P, -1)
+        table_PX.scatter_(1, (block_E1 + (a_PF * N + b_PF)[:, None]).view(P, -1), costs_PX)
+        table_PX.scatter_(1, (block_E1 + (E * N * N + b_PF * N + a_PF)[:, None]).view(P, -1), costs_PX)
+        table_PX[:, 2 * E * N * N :] = node_cost_PNN.reshape(P, -1)
+        self.table_XN = table_PX.view(-1, N)
+        # cost between the ends of an edge at places (a, b), plus that at (b, a)
+        self.between_X = (table_PX[:, : E * N * N] + table_PX[:, E * N * N : 2 * E * N * N]).view(-1)
+
+        everyone_PN = torch.arange(N).expand(P, N)
+        receiver_PH, self.order_PH = torch.cat([end_PE, start_PE, everyone_PN], 1).sort(dim=1, stable=True)
+        # the row of node costs has no sender: it reads a column of places that is always 0, see Walkers
+        sender_PH = torch.cat([start_PE, end_PE, torch.full((P, N), N)], 1)
+        row_H = torch.cat([torch.arange(2 * E) * N, torch.arange(N) + 2 * E * N])
+        problem_P1 = torch.arange(P)[:, None]
+        self.sender_PH = sender_PH.gather(1, self.order_PH)
+        self.row_PH = row_H[self.order_PH] + problem_P1 * (2 * E + 1) * N
+        self.first_PN = torch.searchsorted(receiver_PH, everyone_PN.contiguous())
+        self.start_PE, self.end_PE = start_PE, end_PE
+        self.block_PE = problem_P1 * (E * N * N) + block_E1[:, 0]
+
+    def gradient_at_centre(self) -> Tensor:
+        """Gradient (P, N, N) at the matrix whose entries are all 1 / N."""
+        P, N, E = self.P, self.N, self.E
+        rows_PHN = self.table_XN.view(P, -1, N)
+        mean_PEN = rows_PHN[:, : 2 * E * N].reshape(P, 2 * E, N, N).mean(2)
+        rows_PHN = torch.cat([mean_PEN, rows_PHN[:, 2 * E * N :]], 1)
+        H = 2 * E + N
+        rows = (self.order_PH + torch.arange(P)[:, None] * H).view(-1)
+        bags = (self.first_PN + torch.arange(P)[:, None] * H).view(-1)
+        return torch.embedding_bag(rows_PHN.view(-1, N), rows, bags, False, 0)[0].view(P, N, N)
+
+
+class Walkers:
+    """W permutations of each problem, and the costs around them.
+
+    Args:
+        problems: the problems.
+        permutation_PWN: where the walkers start; later steps write to `places_PWN`.
+    """
+
+    def __init__(self, problems: Lawler, permutation_PWN: Tensor) -> None:
+        self.problems = problems
+        self.shape = P, W, N = permutation_PWN.shape
+        E = problems.E
+        H = 2 * E + N
+        self.padded_PWM = torch.zeros(P, W, N + 1, dtype=torch.long)
+        """The permutations and a column of zeros."""
+        self.places_PWN = self.padded_PWM[..., :N]
+        self.places_PWN.copy_(permutation_PWN)
+        self.columns_PWNN = self.places_PWN[:, :, None].expand(P, W, N, N)
+        self._sender_PWH = problems.sender_PH[:, None].expand(P, W, H)
+        self._row_P1H = problems.row_PH[:, None]
+        self._bags = (problems.first_PN[:, None] + (torch.arange(P * W) * H).view(P, W, 1)).view(-1)
+        self._start_PWE, self._end_PWE = (
+            part[:, None].expand(P, W, E) for part in (problems.start_PE, problems.end_PE)
+        )
+        self._pair_PWE = self._start_PWE * N + self._end_PWE
+        self._block_P1E = problems.block_PE[:, None]
+
+    def gradient(self) -> Tensor:
+        """G (P, W, N, N)."""
+        rows = self.padded_PWM.gather(2, self._sender_PWH).add_(self._row_P1H).view(-1)
+        summed = torch.embedding_bag(self.problems.table_XN, rows, self._bags, False, 0)[0]
+        return summed.view(*self.shape, self.shape[2])
+
+    def costs(self) -> Tensor:
+        """Cost of every permutation (P, W): half the gradient counts each node cost half and each edge pair once."""
+        nodes_PWN = self.problems.node_cost_PNN.gather(2, self.places_PWN.transpose(1, 2)).transpose(1, 2)
+        at_places_PWN = self.gradient().gather(3, self.columns_PWNN).diagonal(dim1=2, dim2=3)
+        return 0.5 * (nodes_PWN + at_places_PWN).sum(2)
+
+    def swap_changes(self) -> Tensor:
+        """What the cost changes by when nodes i and j exchange places (P, W, N, N); 0 on the diagonal."""
+        P, W, N = self.shape
+        # moved_ij: node i goes to the place of j, all others stay
+        moved_PWNN = self.gradient().gather(3, self.columns_PWNN)
+        moved_PWNN -= moved_PWNN.diagonal(dim1=2, dim2=3).clone()[..., None]
+        # both moves count the edges between i and j as if the other stayed; this repairs it
+        a_PWE, b_PWE = self.padded_PWM.gather(2, self._start_PWE), self.padded_PWM.gather(2, self._end_PWE)
+        entry_PWE = torch.add(b_PWE, a_PWE, alpha=N).add_(self._block_P1E)
+        moved_PWNN.view(P, W, -1).scatter_add_(2, self._pair_PWE, self.problems.between_X.take(entry_PWE))
+        return moved_PWNN + moved_PWNN.transpose(2, 3)
