@@ -15,8 +15,10 @@ def assign(cost_PNN: Tensor) -> Tensor:
         (P, N), on the device of the costs.
     """
     costs = cost_PNN.cpu().numpy()
-    found = np.stack([linear_sum_assignment(cost)[1] for cost in costs])
-    return torch.from_numpy(found).to(cost_PNN.device, torch.long)
+    found_PN = np.empty(costs.shape[:2], dtype=np.int64)
+    for number, cost in enumerate(costs):
+        found_PN[number] = linear_sum_assignment(cost)[1]
+    return torch.from_numpy(found_PN).to(cost_PNN.device)
 
 
 def lower_bound(

@@ -7,6 +7,7 @@ the line search is exact, and since the gradient is affine in the matrix, only g
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -37,21 +38,29 @@ def frank_wolfe(problems: Lawler, *, iterations: int, tolerance: float = 1e-3) -
         vertex_PN[active_P] = assign(torch.from_numpy(gradient_PNN[active_P])).numpy()
         ahead_PNN = walkers.gradient()[:, 0].numpy()
         at_vertex_P = gradient_PNN[problem_P1, node_N, vertex_PN].sum(1)
-        at_x_P = np.einsum("pia,pia->p", gradient_PNN, x_PNN)
+        at_x_P = _inner(gradient_PNN, x_PNN)
         slope_P = at_vertex_P - at_x_P
         # slope of the cost at the vertex, along the same direction
-        end_P = ahead_PNN[problem_P1, node_N, vertex_PN].sum(1) - np.einsum("pia,pia->p", ahead_PNN, x_PNN)
+        end_P = ahead_PNN[problem_P1, node_N, vertex_PN].sum(1) - _inner(ahead_PNN, x_PNN)
         active_P &= -slope_P > tolerance * (np.abs(at_x_P) + np.abs(at_vertex_P))
         if iteration == 1:
             direct_P &= ~active_P
         if not active_P.any():
             break
-        bend_P = end_P - slope_P
-        step_P = np.where(end_P > 0, -slope_P / np.maximum(bend_P, np.finfo(bend_P.dtype).tiny), 1.0)
+        # where the cost still falls at the vertex, the vertex is the best point on the way
+        inside_P = active_P & (end_P > 0)
+        step_P = np.where(inside_P, -slope_P / np.where(inside_P, end_P - slope_P, 1), 1)
         if iteration == 0:
             direct_P = active_P & (step_P >= 1)
         step_P11 = np.where(active_P, step_P, 0).astype(x_PNN.dtype)[:, None, None]
         x_PNN *= 1 - step_P11
         x_PNN[problem_P1, node_N, vertex_PN] += step_P11[:, :, 0]
         gradient_PNN = gradient_PNN + step_P11 * (ahead_PNN - gradient_PNN)
-    return assign(torch.from_numpy(-x_PNN)), torch.from_numpy(direct_P)
+    rest_P = ~direct_P  # the others stand on their vertex
+    vertex_PN[rest_P] = assign(torch.from_numpy(-x_PNN[rest_P])).numpy()
+    return torch.from_numpy(vertex_PN.copy()), torch.from_numpy(direct_P)
+
+
+def _inner(left_PNN: npt.NDArray[np.floating], right_PNN: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Inner products (P). Not `einsum`, whose order of summation depends on the size of the batch."""
+    return (left_PNN * right_PNN).reshape(len(left_PNN), -1).sum(1)

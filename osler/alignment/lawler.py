@@ -5,9 +5,9 @@
 Shapes: P problems, W permutations (walkers) of each, N nodes, E and F edges.
 
 A solver needs one quantity, the gradient G_{k, c}(p): what k would pay at place c if all others stayed. An edge (i, j)
-adds to the gradient of j as long as i is where it is, and the other way round: two half-edges. The table holds, for each
-half-edge and each place of its sender, the row of costs over the places of its receiver. A gradient is then a sum of
-2E + N rows of N numbers, which torch computes in one fused call. The table has 2 E N^2 numbers (10 MB a problem at
+adds to the gradient of j as long as i is where it is, and the other way round: two half-edges. The table holds, for
+each half-edge and each place of its sender, the row of costs over the places of its receiver. A gradient is then a sum
+of 2E + N rows of N numbers, which torch computes in one fused call. The table has 2 E N^2 numbers (10 MB a problem at
 N = 64 with five neighbours, where the matrix of all quadratic costs would need N^4, 67 MB).
 
 Everything is on the CPU: the problems are small, a step of a search takes about as long as starting one GPU kernel, and
@@ -16,6 +16,10 @@ the assignments are solved there anyway.
 
 from __future__ import annotations
 
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -33,7 +37,9 @@ class Lawler:
     def __init__(
         self, node_cost_PNN: Tensor, edge_cost_PEF: Tensor, source_edges_PE2: Tensor, target_edges_PF2: Tensor
     ) -> None:
-        self.P, self.N, self.E = P, N, E = (*node_cost_PNN.shape[:2], source_edges_PE2.shape[1])
+        P, N, _ = node_cost_PNN.shape
+        E = source_edges_PE2.shape[1]
+        self.P, self.N, self.E = P, N, E
         self.node_cost_PNN = node_cost_PNN
         start_PE, end_PE = source_edges_PE2.unbind(-1)
         a_PF, b_PF = target_edges_PF2.unbind(-1)
@@ -45,8 +51,6 @@ class Lawler:
         table_PX.scatter_(1, (block_E1 + (E * N * N + b_PF * N + a_PF)[:, None]).view(P, -1), costs_PX)
         table_PX[:, 2 * E * N * N :] = node_cost_PNN.reshape(P, -1)
         self.table_XN = table_PX.view(-1, N)
-        # cost between the ends of an edge at places (a, b), plus that at (b, a)
-        self.between_X = (table_PX[:, : E * N * N] + table_PX[:, E * N * N : 2 * E * N * N]).view(-1)
 
         everyone_PN = torch.arange(N).expand(P, N)
         receiver_PH, self.order_PH = torch.cat([end_PE, start_PE, everyone_PN], 1).sort(dim=1, stable=True)
@@ -59,6 +63,13 @@ class Lawler:
         self.first_PN = torch.searchsorted(receiver_PH, everyone_PN.contiguous())
         self.start_PE, self.end_PE = start_PE, end_PE
         self.block_PE = problem_P1 * (E * N * N) + block_E1[:, 0]
+
+    @cached_property
+    def between_X(self) -> npt.NDArray[np.floating]:
+        """For each edge, what it costs at places (a, b) plus what it costs at (b, a): (P * E * N * N)."""
+        table_PX = self.table_XN.view(self.P, -1)
+        size = self.E * self.N**2
+        return (table_PX[:, :size] + table_PX[:, size : 2 * size]).view(-1).numpy()
 
     def gradient_at_centre(self) -> Tensor:
         """Gradient (P, N, N) at the matrix whose entries are all 1 / N."""
@@ -93,10 +104,9 @@ class Walkers:
         self._sender_PWH = problems.sender_PH[:, None].expand(P, W, H)
         self._row_P1H = problems.row_PH[:, None]
         self._bags = (problems.first_PN[:, None] + (torch.arange(P * W) * H).view(P, W, 1)).view(-1)
-        self._start_PWE, self._end_PWE = (
-            part[:, None].expand(P, W, E) for part in (problems.start_PE, problems.end_PE)
-        )
-        self._pair_PWE = self._start_PWE * N + self._end_PWE
+        self._E = E
+        self._ends_PWX = torch.cat([problems.start_PE, problems.end_PE], 1)[:, None].expand(P, W, 2 * E)
+        self._pair_PWE = (problems.start_PE * N + problems.end_PE)[:, None].expand(P, W, E)
         self._block_P1E = problems.block_PE[:, None]
 
     def gradient(self) -> Tensor:
@@ -111,14 +121,16 @@ class Walkers:
         at_places_PWN = self.gradient().gather(3, self.columns_PWNN).diagonal(dim1=2, dim2=3)
         return 0.5 * (nodes_PWN + at_places_PWN).sum(2)
 
-    def swap_changes(self) -> Tensor:
+    def swap_changes(self) -> npt.NDArray[np.floating]:
         """What the cost changes by when nodes i and j exchange places (P, W, N, N); 0 on the diagonal."""
         P, W, N = self.shape
         # moved_ij: node i goes to the place of j, all others stay
         moved_PWNN = self.gradient().gather(3, self.columns_PWNN)
         moved_PWNN -= moved_PWNN.diagonal(dim1=2, dim2=3).clone()[..., None]
         # both moves count the edges between i and j as if the other stayed; this repairs it
-        a_PWE, b_PWE = self.padded_PWM.gather(2, self._start_PWE), self.padded_PWM.gather(2, self._end_PWE)
-        entry_PWE = torch.add(b_PWE, a_PWE, alpha=N).add_(self._block_P1E)
-        moved_PWNN.view(P, W, -1).scatter_add_(2, self._pair_PWE, self.problems.between_X.take(entry_PWE))
-        return moved_PWNN + moved_PWNN.transpose(2, 3)
+        ends_PWX = self.padded_PWM.gather(2, self._ends_PWX)
+        entry_PWE = torch.add(ends_PWX[..., self._E :], ends_PWX[..., : self._E], alpha=N).add_(self._block_P1E)
+        between_PWE = torch.from_numpy(self.problems.between_X.take(entry_PWE.numpy()))
+        moved_PWNN.view(P, W, -1).scatter_add_(2, self._pair_PWE, between_PWE)
+        found_PWNN = moved_PWNN.numpy()  # from here on NumPy, which is faster on arrays this small
+        return found_PWNN + found_PWNN.swapaxes(2, 3)

@@ -2,8 +2,8 @@
 
     minimise   sum_ia C^v_ia V_ia  +  sum over e = (i, j) in E1, f = (a, b) in E2 of  C^e_ef V_ia V_jb
 
-over permutations V. LoGra-Med's release solves it with LPMP, a C++ package. Here Frank-Wolfe solves the easy problems and
-a tabu search takes the rest; it is a heuristic, and benchmarks/matching.py measures it against exact enumeration and
+over permutations V. LoGra-Med's release solves it with LPMP, a C++ package. Here Frank-Wolfe solves the easy problems
+and a tabu search takes the rest. It is a heuristic; benchmarks/matching.py measures it against exact enumeration and
 other solvers. Shapes: P problems, N nodes, E and F edges, C candidates, W walkers.
 """
 
@@ -22,8 +22,8 @@ from osler.alignment.lawler import Lawler
 from osler.alignment.noise import content_seeds, noise
 from osler.alignment.tabu import Integers, tabu_search
 
-_LARGEST_TABLE = 2**25
-"""Numbers in the tables of costs that are held at once (128 MiB in float32); larger batches are cut."""
+_LARGEST_TABLE = 2**22
+"""Numbers in the tables of costs that are held at once (16 MiB in float32); larger batches are cut."""
 
 
 class Matching(NamedTuple):
@@ -55,9 +55,9 @@ class Effort(NamedTuple):
 def default_effort(nodes: int) -> Effort:
     """The one setting for speed and quality, chosen by benchmarks/matching.py.
 
-    Eight nodes take many short walks, to find the optimum practically always; from 16 nodes on, few long ones are better.
+    At eight nodes many short walks find the optimum practically always; from 16 nodes on, few long ones are better.
     """
-    return Effort(walkers=max(4, min(32, 2**14 // nodes**3)), steps=max(32, 3 * nodes), relaxation=12)
+    return Effort(walkers=max(3, min(32, 16_000 // nodes**3)), steps=max(40, 3 * nodes), relaxation=12)
 
 
 @torch.no_grad()
@@ -91,31 +91,33 @@ def match(
         ValueError: when shapes do not fit, edges are not as described, a candidate is no permutation, or a cost is not
             finite.
     """
-    check(node_cost_PNN, edge_cost_PEF, source_edges_PE2, target_edges_PF2)
-    P, N, _ = node_cost_PNN.shape
-    E, F = edge_cost_PEF.shape[1:]
-    if candidates_PCN is not None:
-        _check_candidates(candidates_PCN, P, N)
     dtype = torch.promote_types(torch.promote_types(node_cost_PNN.dtype, edge_cost_PEF.dtype), torch.float32)
     nodes, edges = node_cost_PNN.to("cpu", dtype), edge_cost_PEF.to("cpu", dtype)
     source, target = source_edges_PE2.cpu(), target_edges_PF2.cpu()
-    parts: list[Tensor] = [nodes, edges, source, target]
+    check(nodes, edges, source, target)
+    P, N, _ = nodes.shape
+    E = edges.shape[1]
+    parts = [nodes, edges, source, target]
     if candidates_PCN is not None:
         parts.append(candidates_PCN.cpu())
+        _check_candidates(parts[-1], P, N)
     found_PN = torch.empty(P, N, dtype=torch.long)
-    for rows in torch.arange(P).split(max(1, _LARGEST_TABLE // (3 * max(1, E) * N * N))):
+    size = max(1, _LARGEST_TABLE // (3 * max(1, E) * N * N))
+    for first in range(0, P, size):
+        rows = slice(first, first + size)
         found_PN[rows] = _solve(*(part[rows] for part in parts), effort=effort or default_effort(N))
     permutation_PN = found_PN.to(node_cost_PNN.device)
     cost_P = total_cost(permutation_PN, node_cost_PNN, edge_cost_PEF, source_edges_PE2, target_edges_PF2)
     return Matching(permutation_PN, cost_P)
 
 
+@torch.inference_mode()  # 8 % faster than no_grad: thousands of views
 def _solve(
     nodes: Tensor, edges: Tensor, source: Tensor, target: Tensor, candidates: Tensor | None = None, *, effort: Effort
 ) -> Tensor:
     """Relabel the targets, solve, and put the old labels back."""
     P, N, _ = nodes.shape
-    label_PN = torch.from_numpy(noise(content_seeds(nodes, source, target), (N,)).argsort(1))
+    label_PN = torch.from_numpy(noise(content_seeds(nodes, source, target), N).argsort(1))
     place_PN = label_PN.argsort(1)
     nodes = nodes.gather(2, label_PN[:, None].expand(P, N, N))
     target = place_PN.gather(1, target.reshape(P, -1)).view_as(target)
@@ -130,7 +132,8 @@ def _solve_relabelled(
     by_nodes_PN = assign(nodes)
     if nodes.shape[1] == 1 or edges.shape[1] == 0 or edges.shape[2] == 0:
         return by_nodes_PN  # without pairs of edges the assignment is the answer
-    relaxed_PN, direct_P = frank_wolfe(Lawler(nodes, edges, source, target), iterations=effort.relaxation)
+    problems = Lawler(nodes, edges, source, target)
+    relaxed_PN, direct_P = frank_wolfe(problems, iterations=effort.relaxation)
     # Well aligned graphs need no search: the assignment by nodes alone, that by the cost made linear at the centre and
     # that by the cost made linear at this very answer are all the same.
     easy_P = direct_P & (relaxed_PN == by_nodes_PN).all(1)
@@ -143,30 +146,29 @@ def _solve_relabelled(
     rows = (~easy_P).nonzero()[:, 0]
     result_PN = relaxed_PN.clone()
     if len(rows):
-        result_PN[rows] = _search(nodes[rows], edges[rows], source[rows], target[rows], starts_PSN[rows], effort)
+        if len(rows) < len(nodes):
+            problems = Lawler(nodes[rows], edges[rows], source[rows], target[rows])
+        size_P = torch.maximum(nodes.abs().amax((1, 2)), edges.abs().amax((1, 2)))
+        result_PN[rows] = _search(problems, starts_PSN[rows], size_P[rows], effort)
     return result_PN
 
 
-def _search(
-    nodes: Tensor, edges: Tensor, source: Tensor, target: Tensor, starts_PSN: Tensor, effort: Effort
-) -> Tensor:
+def _search(problems: Lawler, starts_PSN: Tensor, size_P: Tensor, effort: Effort) -> Tensor:
     P, S, N = starts_PSN.shape
-    starts_WN, tenures_T2W = _plan(N, effort.walkers - 2, S - 2, effort.steps)
+    starts_WN, tenures_T2W = _plan(N, max(0, effort.walkers - 2), S, effort.steps)
     starts_PWN = torch.cat([starts_PSN, starts_WN.expand(P, -1, -1)], 1)
-    size_P = torch.maximum(nodes.abs().amax((1, 2)), edges.abs().amax((1, 2)))
-    permutation_PWN, cost_PW = tabu_search(
-        Lawler(nodes, edges, source, target), starts_PWN, tenures_T2W, 8 * N * torch.finfo(nodes.dtype).eps * size_P
-    )
+    rounding_P = 8 * N * torch.finfo(size_P.dtype).eps * size_P
+    permutation_PWN, cost_PW = tabu_search(problems, starts_PWN, tenures_T2W, rounding_P)
     return permutation_PWN[torch.arange(P), cost_PW.argmin(1)]
 
 
 @lru_cache(maxsize=64)
-def _plan(nodes: int, random: int, candidates: int, steps: int) -> tuple[Tensor, Integers]:
+def _plan(nodes: int, random: int, others: int, steps: int) -> tuple[Tensor, Integers]:
     """Random starts (W, N) and tenures of all walkers, the same for all problems: their labels are random already."""
     draw = np.random.default_rng(nodes)
     starts = draw.permuted(np.tile(np.arange(nodes), (random, 1)), axis=1)
     low, high = max(2, nodes // 2), max(4, min(2 * nodes, nodes + 8))
-    tenures = draw.integers(low, high + 1, (steps, 2, random + 2 + candidates))
+    tenures = draw.integers(low, high + 1, (steps, 2, others + random))
     return torch.from_numpy(starts), tenures
 
 
@@ -231,16 +233,17 @@ def check(nodes: Tensor, edges: Tensor, source: Tensor, target: Tensor) -> None:
         low, high = (int(end) for end in part.aminmax())
         if low < 0 or high >= N:
             raise ValueError(f"{name} edges name nodes from {low} to {high}; there are {N}")
-        if (part[..., 0] == part[..., 1]).any():
+        present = torch.zeros(P, N * N, device=part.device).scatter_(1, part[..., 0] * N + part[..., 1], 1)
+        if present[:, :: N + 1].any():
             raise ValueError(f"{name} edges hold a loop")
-        ordered = (part[..., 0] * N + part[..., 1]).sort(1).values
-        if (ordered[:, 1:] == ordered[:, :-1]).any():
+        if int(present.sum()) != P * part.shape[1]:
             raise ValueError(f"{name} edges hold an edge twice")
     want = (P, source.shape[1], target.shape[1])
     if tuple(edges.shape) != want:
         raise ValueError(f"edge costs have shape {tuple(edges.shape)}; the edge lists want {want}")
-    if not (torch.isfinite(nodes).all() and torch.isfinite(edges).all()):
-        raise ValueError("a cost is not finite")
+    for name, part in (("node", nodes), ("edge", edges)):
+        if part.numel() and not all(end.isfinite() for end in part.aminmax()):
+            raise ValueError(f"a cost of a {name} match is not finite")
 
 
 def _check_candidates(candidates_PCN: Tensor, P: int, N: int) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import osler
-from osler.cli import build, chat, compare, data, demo, evaluate, import_checkpoint, train
+from osler.cli import build, chat, compare, data, demo, evaluate, import_checkpoint, study, train
 
 app = typer.Typer(
     name="osler",
@@ -38,5 +38,6 @@ app.command(name="eval")(evaluate.evaluate)
 app.command(name="compare")(compare.compare)
 app.command(name="chat")(chat.chat)
 app.add_typer(data.app, name="data")
+app.add_typer(study.app, name="study")
 app.command(name="build")(build.build)
 app.command(name="import")(import_checkpoint.import_checkpoint)

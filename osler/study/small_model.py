@@ -1,7 +1,8 @@
-"""The study's model: under five million weights, all trained, from random weights in seconds.
+"""The study's model: a vision encoder that sees, a language model that talks, and nothing yet that joins them.
 
-Every run of a seed starts from the same folder, which `build_base` writes once: a convolutional encoder, a small Llama
-and a tokenizer of whole words, assembled by `osler.models.build` like any other model.
+Every run of a seed starts from the same folder, which `build_base` writes once: a convolutional encoder, taught on
+other pictures (`pretrained_vision`), a small Llama, taught the texts (`pretrained_language`), a tokenizer of whole
+words and a new projector, assembled by `osler.models.build` like any other model. Less than a million weights.
 """
 
 from __future__ import annotations
@@ -9,11 +10,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from osler.errors import OslerError
 from osler.records import Record
 
 if TYPE_CHECKING:
@@ -23,46 +23,44 @@ if TYPE_CHECKING:
     from osler.models.grid_encoder import GridEncoder
 
 PIXELS = 64
-WIDTH, LAYERS, HEADS = 192, 4, 4
+WIDTH, LAYERS, HEADS = 128, 3, 4
+INITIAL_DEVIATION = 0.08  # of the language model's weights; transformers' 0.02 is for much wider models
 MAX_POSITIONS = 512
-# (repeats, kernel, stride, expansion, channels) after a stem of stride 2: 64 pixels become a map of 4 x 4
-STAGES = ((1, 3, 1, 1, 24), (2, 3, 2, 4, 32), (2, 3, 2, 4, 64), (2, 3, 2, 4, 128))
-STEM, VISION_WIDTH = 24, 192
+# (repeats, kernel, stride, expansion, channels) after a stem of stride 2: 64 pixels become 8 x 8, pooled to 4 x 4
+STAGES = ((1, 3, 2, 3, 32), (2, 3, 2, 4, 64), (2, 3, 1, 4, 96))
+STEM, VISION_WIDTH, POOL = 24, 192, 2
 CALIBRATION_PICTURES = 256
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+Progress = Callable[[str, int, float], None]
 MARKS = {"unknown": "<unk>", "pad": "<pad>", "begin": "<|im_start|>", "end": "<|im_end|>"}
 _WORD = r"[\w'-]+|[^\w\s]"
 
 
-def build_base(folder: str | Path, data: str | Path, *, seed: int) -> Path:
+def build_base(folder: str | Path, *, seed: int, progress: Progress | None = None) -> Path:
     """Write the model that all runs of a seed start from; a folder that is there already is left as it is.
 
-    Vocabulary and calibration come from training parts alone. They are the same for every fraction of the instruction
-    data, so that runs differ in what they are trained on and in nothing else.
+    Pictures, vocabulary and texts come from phantom studies of a seed of their own, so that the model has seen no
+    picture of the study before it begins; what a study trains on differs by run and by nothing else.
 
     Args:
-        folder: for the model.
-        data: folder with `instruct.jsonl`, `train.jsonl` and the pictures.
-        seed: of all initial weights.
+        folder: for the model; the vision encoder, the same for all seeds, goes beside it.
+        seed: of the language model and projector.
+        progress: called with the name of the part, its step and loss.
 
     Returns:
         The folder.
-
-    Raises:
-        OslerError: when the data are not there.
     """
-    folder, data = Path(folder), Path(data)
+    folder = Path(folder)
     if (folder / "config.json").is_file():
         return folder
-    from osler.record_files import read_records
+    from osler.study import pretrained_language
 
-    parts = [data / "instruct.jsonl", data / "train.jsonl"]
-    absent = [path for path in parts if not path.is_file()]
-    if absent:
-        raise OslerError(f"{absent[0]}: no such file; make the data with `osler data get phantom {data}`")
-    instruct, train = (read_records(path) for path in parts)
-    loaded = make_model(texts_of([*instruct, *train]), pictures_of(train, data, CALIBRATION_PICTURES), seed=seed)
+    talk = pretrained_language.conversations()
+    state = _vision_state(folder.with_name("vision.safetensors"), progress)
+    loaded = make_model([*texts_of(talk), *pretrained_language.short_questions()], seed=seed)
+    loaded.model.model.vision_tower.load_state_dict(state)
+    pretrained_language.teach(loaded, talk, seed=seed, progress=_named(progress, f"language model {seed}"))
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # several workers may build the same one at once: each builds its own, the first to finish gives it its name
     partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
         loaded.save(partial)
@@ -75,29 +73,71 @@ def build_base(folder: str | Path, data: str | Path, *, seed: int) -> Path:
     return folder
 
 
-def make_model(texts: Iterable[str], pictures: Sequence[Any], *, seed: int) -> LoadedModel:
-    """Assemble the model.
+def _vision_state(path: Path, progress: Progress | None) -> dict[str, Tensor]:
+    """Weights of the taught vision encoder, from the file or taught now."""
+    from safetensors.torch import load_file, save_file
+
+    from osler.study import pretrained_vision
+
+    if not path.is_file():
+        vision = make_vision(seed=0)
+        grid = PIXELS // vision.config.patch_size
+        pictures = pretrained_vision.labelled_pictures(pretrained_vision.PICTURES, grid=grid, pixels=PIXELS)
+        calibrate(vision, _normalise(pictures.pixels_PHW[:CALIBRATION_PICTURES, None].expand(-1, 3, -1, -1) / 255))
+        pretrained_vision.teach(vision, pictures, _normalise, progress=_named(progress, "vision encoder"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        save_file({name: value.contiguous() for name, value in vision.state_dict().items()}, partial)
+        os.replace(partial, path)
+    return load_file(path)
+
+
+def _named(progress: Progress | None, name: str) -> Callable[[int, float], None] | None:
+    return None if progress is None else lambda step, loss: progress(name, step, loss)
+
+
+def _normalise(pixels_BCHW: Tensor) -> Tensor:
+    """As the assembled model's image processor does it."""
+    import torch
+
+    mean, deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in (_MEAN, _DEVIATION))
+    return (pixels_BCHW - mean) / deviation
+
+
+def make_vision(*, seed: int) -> GridEncoder:
+    """The vision encoder with random weights."""
+    import torch
+
+    from osler.models.grid_encoder import GridEncoder, GridEncoderConfig
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        vision = GridEncoder(
+            GridEncoderConfig(stages=STAGES, stem_channels=STEM, hidden_size=VISION_WIDTH, image_size=PIXELS, pool=POOL)
+        )
+        initialise_convolutions(vision)
+    return vision
+
+
+def make_model(texts: Iterable[str], *, seed: int) -> LoadedModel:
+    """Assemble the model with random weights.
 
     Args:
         texts: that the vocabulary is made of.
-        pictures: PIL images that calibrate the encoder.
         seed: of all weights.
 
     Returns:
         Model in evaluation mode and its processor.
     """
     import torch
+    from torch import nn
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from osler.models import build
-    from osler.models.grid_encoder import GridEncoder, GridEncoderConfig
 
     tokenizer = word_tokenizer(texts)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        vision = GridEncoder(
-            GridEncoderConfig(stages=STAGES, stem_channels=STEM, hidden_size=VISION_WIDTH, image_size=PIXELS)
-        )
         language = LlamaForCausalLM(
             LlamaConfig(
                 vocab_size=len(tokenizer),
@@ -107,16 +147,17 @@ def make_model(texts: Iterable[str], pictures: Sequence[Any], *, seed: int) -> L
                 num_attention_heads=HEADS,
                 num_key_value_heads=HEADS,
                 max_position_embeddings=MAX_POSITIONS,
+                initializer_range=INITIAL_DEVIATION,
                 tie_word_embeddings=True,
                 bos_token_id=tokenizer.bos_token_id,
                 eos_token_id=tokenizer.eos_token_id,
                 pad_token_id=tokenizer.pad_token_id,
             )
         )
-        loaded = build(vision, language, tokenizer=tokenizer, seed=seed)
-        pixels = loaded.processor.image_processor(images=list(pictures), return_tensors="pt")["pixel_values"]
-        initialise_convolutions(loaded.model.model.vision_tower)
-        calibrate(loaded.model.model.vision_tower, pixels)
+        loaded = build(make_vision(seed=seed), language, tokenizer=tokenizer, seed=seed)
+        for module in loaded.model.model.multi_modal_projector.modules():
+            if isinstance(module, nn.Linear):  # by fan-in, for the same reason as above
+                nn.init.normal_(module.weight, std=module.in_features**-0.5)
     return loaded
 
 
@@ -191,20 +232,6 @@ def texts_of(records: Iterable[Record]) -> Iterator[str]:
         for turn in record.turns:
             yield turn.text.replace(IMAGE_PLACEHOLDER, " ")
         yield from record.extended
-
-
-def pictures_of(records: Iterable[Record], folder: Path, count: int) -> list[Any]:
-    """The first `count` different pictures of records."""
-    from osler.images import load_image
-    from osler.record_images import resolve_image
-
-    references = {}
-    for record in records:
-        for reference in record.images:
-            references.setdefault(reference.path, reference)
-        if len(references) >= count:
-            break
-    return [load_image(resolve_image(folder, item)).image for item in list(references.values())[:count]]
 
 
 def count_weights(folder: str | Path) -> int:
