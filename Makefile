@@ -4,6 +4,7 @@
 #   make test     the default test suite
 #   make check    formatting, lint, types
 #   make bench-train   one JSON line: our training loop against a plain Trainer
+#   make bench-matching   JSON lines: our graph matching against exact enumeration, pygmtools and SciPy, four minutes
 #
 # TORCH: how to get PyTorch, for instance
 #   make demo TORCH="torch==2.13.0 --index-url <the index that pytorch.org's selector names for your hardware>"
@@ -15,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format bench-train lock clean
+.PHONY: demo test check format bench-train bench-matching lock clean
 
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Osler needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another with PYTHON=python3.12")'
@@ -42,6 +43,10 @@ format: $(READY)
 
 bench-train: $(READY)
 	$(BIN)/python -m benchmarks.train
+
+bench-matching: $(READY)
+	@$(BIN)/python -m pip install --quiet -c requirements.lock -e '.[bench]'
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.matching
 
 lock: $(READY)
 	@{ head -2 requirements.lock; $(BIN)/python -m pip freeze --exclude-editable | grep -v '^-e' | sed 's/+[a-z0-9.]*$$//' | sort -f; } > requirements.lock.new

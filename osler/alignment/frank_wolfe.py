@@ -15,7 +15,7 @@ from osler.alignment.assignment import assign
 from osler.alignment.lawler import Lawler, Walkers
 
 
-def frank_wolfe(problems: Lawler, *, iterations: int, tolerance: float = 1e-3) -> tuple[Tensor, Tensor]:
+def frank_wolfe(problems: Lawler, *, iterations: int, tolerance: float = 1e-5) -> Tensor:
     """Walk from the centre to a stationary point and take the nearest permutation.
 
     Args:
@@ -24,17 +24,16 @@ def frank_wolfe(problems: Lawler, *, iterations: int, tolerance: float = 1e-3) -
         tolerance: a walk ends when the linear model promises less than this share of the cost's size.
 
     Returns:
-        Permutations (P, N), and whether the first linear step already led to a stationary permutation (P).
+        Permutations (P, N).
     """
     P, N = problems.P, problems.N
     gradient_PNN = problems.gradient_at_centre().numpy()
     x_PNN = np.full((P, N, N), 1 / N, dtype=gradient_PNN.dtype)
     walkers = Walkers(problems, torch.zeros(P, 1, N, dtype=torch.long))
     active_P = np.ones(P, dtype=bool)
-    direct_P = np.zeros(P, dtype=bool)
     vertex_PN = walkers.places_PWN[:, 0].numpy()
     problem_P1, node_N = np.arange(P)[:, None], np.arange(N)
-    for iteration in range(iterations):
+    for _ in range(iterations):
         vertex_PN[active_P] = assign(torch.from_numpy(gradient_PNN[active_P])).numpy()
         ahead_PNN = walkers.gradient()[:, 0].numpy()
         at_vertex_P = gradient_PNN[problem_P1, node_N, vertex_PN].sum(1)
@@ -43,22 +42,16 @@ def frank_wolfe(problems: Lawler, *, iterations: int, tolerance: float = 1e-3) -
         # slope of the cost at the vertex, along the same direction
         end_P = ahead_PNN[problem_P1, node_N, vertex_PN].sum(1) - _inner(ahead_PNN, x_PNN)
         active_P &= -slope_P > tolerance * (np.abs(at_x_P) + np.abs(at_vertex_P))
-        if iteration == 1:
-            direct_P &= ~active_P
         if not active_P.any():
             break
         # where the cost still falls at the vertex, the vertex is the best point on the way
         inside_P = active_P & (end_P > 0)
         step_P = np.where(inside_P, -slope_P / np.where(inside_P, end_P - slope_P, 1), 1)
-        if iteration == 0:
-            direct_P = active_P & (step_P >= 1)
         step_P11 = np.where(active_P, step_P, 0).astype(x_PNN.dtype)[:, None, None]
         x_PNN *= 1 - step_P11
         x_PNN[problem_P1, node_N, vertex_PN] += step_P11[:, :, 0]
         gradient_PNN = gradient_PNN + step_P11 * (ahead_PNN - gradient_PNN)
-    rest_P = ~direct_P  # the others stand on their vertex
-    vertex_PN[rest_P] = assign(torch.from_numpy(-x_PNN[rest_P])).numpy()
-    return torch.from_numpy(vertex_PN.copy()), torch.from_numpy(direct_P)
+    return assign(torch.from_numpy(-x_PNN))
 
 
 def _inner(left_PNN: npt.NDArray[np.floating], right_PNN: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:

@@ -24,33 +24,35 @@ import torch
 from torch import Tensor
 
 
+def pair_costs(edge_cost_PEF: Tensor, target_edges_PF2: Tensor, nodes: int) -> Tensor:
+    """Costs (P, E, N, N) of each edge (i, j) with i at a and j at b: D where (a, b) is an edge, else 0."""
+    P, E, F = edge_cost_PEF.shape
+    result_PEM = edge_cost_PEF.new_zeros(P, E, nodes * nodes)
+    number_PF = target_edges_PF2[..., 0] * nodes + target_edges_PF2[..., 1]
+    result_PEM.scatter_(2, number_PF[:, None].expand(P, E, F), edge_cost_PEF)
+    return result_PEM.view(P, E, nodes, nodes)
+
+
 class Lawler:
     """A batch of problems, prepared for evaluation.
 
     Args:
         node_cost_PNN: C, float32 or float64, on the CPU.
-        edge_cost_PEF: D, of the same type.
+        pair_cost_PENN: from `pair_costs`, of the same type.
         source_edges_PE2: edges of the first graphs, without loops and repetitions.
-        target_edges_PF2: edges of the second graphs.
     """
 
-    def __init__(
-        self, node_cost_PNN: Tensor, edge_cost_PEF: Tensor, source_edges_PE2: Tensor, target_edges_PF2: Tensor
-    ) -> None:
-        P, N, _ = node_cost_PNN.shape
-        E = source_edges_PE2.shape[1]
+    def __init__(self, node_cost_PNN: Tensor, pair_cost_PENN: Tensor, source_edges_PE2: Tensor) -> None:
+        P, E, N, _ = pair_cost_PENN.shape
         self.P, self.N, self.E = P, N, E
         self.node_cost_PNN = node_cost_PNN
         start_PE, end_PE = source_edges_PE2.unbind(-1)
-        a_PF, b_PF = target_edges_PF2.unbind(-1)
         # half-edges 0..E-1 go from start to end, E..2E-1 from end to start; the node costs stand last
-        table_PX = node_cost_PNN.new_zeros(P, (2 * E + 1) * N * N)
-        block_E1 = torch.arange(E)[:, None] * (N * N)
-        costs_PX = edge_cost_PEF.reshape(P, -1)
-        table_PX.scatter_(1, (block_E1 + (a_PF * N + b_PF)[:, None]).view(P, -1), costs_PX)
-        table_PX.scatter_(1, (block_E1 + (E * N * N + b_PF * N + a_PF)[:, None]).view(P, -1), costs_PX)
-        table_PX[:, 2 * E * N * N :] = node_cost_PNN.reshape(P, -1)
-        self.table_XN = table_PX.view(-1, N)
+        table_PXNN = node_cost_PNN.new_empty(P, 2 * E + 1, N, N)
+        table_PXNN[:, :E] = pair_cost_PENN
+        table_PXNN[:, E : 2 * E] = pair_cost_PENN.transpose(2, 3)
+        table_PXNN[:, 2 * E] = node_cost_PNN
+        self.table_XN = table_PXNN.view(-1, N)
 
         everyone_PN = torch.arange(N).expand(P, N)
         receiver_PH, self.order_PH = torch.cat([end_PE, start_PE, everyone_PN], 1).sort(dim=1, stable=True)
@@ -62,7 +64,7 @@ class Lawler:
         self.row_PH = row_H[self.order_PH] + problem_P1 * (2 * E + 1) * N
         self.first_PN = torch.searchsorted(receiver_PH, everyone_PN.contiguous())
         self.start_PE, self.end_PE = start_PE, end_PE
-        self.block_PE = problem_P1 * (E * N * N) + block_E1[:, 0]
+        self.block_PE = (problem_P1 * E + torch.arange(E)) * (N * N)
 
     @cached_property
     def between_X(self) -> npt.NDArray[np.floating]:

@@ -2,9 +2,11 @@
 
     minimise   sum_ia C^v_ia V_ia  +  sum over e = (i, j) in E1, f = (a, b) in E2 of  C^e_ef V_ia V_jb
 
-over permutations V. LoGra-Med's release solves it with LPMP, a C++ package. Here Frank-Wolfe solves the easy problems
-and a tabu search takes the rest. It is a heuristic; benchmarks/matching.py measures it against exact enumeration and
-other solvers. Shapes: P problems, N nodes, E and F edges, C candidates, W walkers.
+over permutations V. LoGra-Med's release solves it with LPMP, a C++ package. Here a lower bound proves the optimum of
+well aligned graphs, and a tabu search, started from Frank-Wolfe among others, takes the rest. That is a heuristic;
+benchmarks/matching.py measures it against exact enumeration and other solvers.
+
+Shapes: P problems, N nodes, E and F edges, C candidates, W walkers.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ import torch
 from torch import Tensor
 
 from osler.alignment.assignment import assign
+from osler.alignment.certificate import proven_optima
 from osler.alignment.frank_wolfe import frank_wolfe
-from osler.alignment.lawler import Lawler
+from osler.alignment.lawler import Lawler, pair_costs
 from osler.alignment.noise import content_seeds, noise
 from osler.alignment.tabu import Integers, tabu_search
 
@@ -55,9 +58,14 @@ class Effort(NamedTuple):
 def default_effort(nodes: int) -> Effort:
     """The one setting for speed and quality, chosen by benchmarks/matching.py.
 
-    At eight nodes many short walks find the optimum practically always; from 16 nodes on, few long ones are better.
+    At eight nodes many short walks find the optimum practically always; from 16 nodes on, few long ones are better, and
+    in large problems, of which a search sees little, it matters most where it starts.
     """
-    return Effort(walkers=max(3, min(32, 16_000 // nodes**3)), steps=max(40, 3 * nodes), relaxation=12)
+    return Effort(
+        walkers=max(3, min(32, 16_000 // nodes**3)),
+        steps=max(40, 5 * nodes // 2),
+        relaxation=12 if nodes <= 16 else 30,
+    )
 
 
 @torch.no_grad()
@@ -129,35 +137,32 @@ def _solve(
 def _solve_relabelled(
     nodes: Tensor, edges: Tensor, source: Tensor, target: Tensor, candidates: Tensor | None, effort: Effort
 ) -> Tensor:
-    by_nodes_PN = assign(nodes)
-    if nodes.shape[1] == 1 or edges.shape[1] == 0 or edges.shape[2] == 0:
-        return by_nodes_PN  # without pairs of edges the assignment is the answer
-    problems = Lawler(nodes, edges, source, target)
-    relaxed_PN, direct_P = frank_wolfe(problems, iterations=effort.relaxation)
-    # Well aligned graphs need no search: the assignment by nodes alone, that by the cost made linear at the centre and
-    # that by the cost made linear at this very answer are all the same.
-    easy_P = direct_P & (relaxed_PN == by_nodes_PN).all(1)
-    starts_PSN = torch.stack([relaxed_PN, by_nodes_PN], 1)
-    if candidates is not None:
-        starts_PSN = torch.cat([starts_PSN, candidates], 1)
-        cost_P = total_cost(relaxed_PN, nodes, edges, source, target)
-        for candidate_PN in candidates.unbind(1):
-            easy_P &= cost_P <= total_cost(candidate_PN, nodes, edges, source, target)
-    rows = (~easy_P).nonzero()[:, 0]
-    result_PN = relaxed_PN.clone()
+    P, E, F = edges.shape
+    if nodes.shape[1] == 1 or E == 0 or F == 0:
+        return assign(nodes)  # without pairs of edges the assignment is the answer
+    pairs = pair_costs(edges, target, nodes.shape[1])
+    size_P = torch.maximum(nodes.abs().amax((1, 2)), edges.abs().amax((1, 2)))
+    rounding_P = 8 * nodes.shape[1] * torch.finfo(nodes.dtype).eps * size_P
+    result_PN, proven_P = proven_optima(nodes, pairs, source, rounding_P)
+    rows = (~proven_P).nonzero()[:, 0]
     if len(rows):
-        if len(rows) < len(nodes):
-            problems = Lawler(nodes[rows], edges[rows], source[rows], target[rows])
-        size_P = torch.maximum(nodes.abs().amax((1, 2)), edges.abs().amax((1, 2)))
-        result_PN[rows] = _search(problems, starts_PSN[rows], size_P[rows], effort)
+        if len(rows) < P:
+            nodes, pairs, source, rounding_P = nodes[rows], pairs[rows], source[rows], rounding_P[rows]
+        starts = [result_PN[rows, None], assign(nodes)[:, None]]
+        if candidates is not None:
+            starts.append(candidates[rows])
+        result_PN[rows] = _search(Lawler(nodes, pairs, source), torch.cat(starts, 1), rounding_P, effort)
     return result_PN
 
 
-def _search(problems: Lawler, starts_PSN: Tensor, size_P: Tensor, effort: Effort) -> Tensor:
-    P, S, N = starts_PSN.shape
-    starts_WN, tenures_T2W = _plan(N, max(0, effort.walkers - 2), S, effort.steps)
-    starts_PWN = torch.cat([starts_PSN, starts_WN.expand(P, -1, -1)], 1)
-    rounding_P = 8 * N * torch.finfo(size_P.dtype).eps * size_P
+def _search(problems: Lawler, starts_PSN: Tensor, rounding_P: Tensor, effort: Effort) -> Tensor:
+    """Best of a tabu search from the given permutations, Frank-Wolfe's, and random ones."""
+    P, _, N = starts_PSN.shape
+    relaxed_P1N = frank_wolfe(problems, iterations=effort.relaxation)[:, None]
+    starts_PSN = torch.cat([relaxed_P1N, starts_PSN], 1)
+    S = starts_PSN.shape[1]
+    random_WN, tenures_T2W = _plan(N, max(0, effort.walkers - 3), S, effort.steps)
+    starts_PWN = torch.cat([starts_PSN, random_WN.expand(P, -1, -1)], 1)
     permutation_PWN, cost_PW = tabu_search(problems, starts_PWN, tenures_T2W, rounding_P)
     return permutation_PWN[torch.arange(P), cost_PW.argmin(1)]
 

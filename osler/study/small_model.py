@@ -55,11 +55,13 @@ def build_base(folder: str | Path, *, seed: int, progress: Progress | None = Non
         return folder
     from osler.study import pretrained_language
 
-    talk = pretrained_language.conversations()
+    talk = pretrained_language.conversations(pretrained_language.RECORDS)
     state = _vision_state(folder.with_name("vision.safetensors"), progress)
     loaded = make_model([*texts_of(talk), *pretrained_language.short_questions()], seed=seed)
     loaded.model.model.vision_tower.load_state_dict(state)
-    pretrained_language.teach(loaded, talk, seed=seed, progress=_named(progress, f"language model {seed}"))
+    pretrained_language.teach(
+        loaded, talk, steps=pretrained_language.STEPS, seed=seed, progress=_named(progress, f"language model {seed}")
+    )
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
@@ -84,7 +86,9 @@ def _vision_state(path: Path, progress: Progress | None) -> dict[str, Tensor]:
         grid = PIXELS // vision.config.patch_size
         pictures = pretrained_vision.labelled_pictures(pretrained_vision.PICTURES, grid=grid, pixels=PIXELS)
         calibrate(vision, _normalise(pictures.pixels_PHW[:CALIBRATION_PICTURES, None].expand(-1, 3, -1, -1) / 255))
-        pretrained_vision.teach(vision, pictures, _normalise, progress=_named(progress, "vision encoder"))
+        pretrained_vision.teach(
+            vision, pictures, _normalise, steps=pretrained_vision.STEPS, progress=_named(progress, "vision encoder")
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         save_file({name: value.contiguous() for name, value in vision.state_dict().items()}, partial)

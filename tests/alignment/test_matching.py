@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from osler.alignment.certificate import proven_optima
 from osler.alignment.exact import enumerate_matching
 from osler.alignment.graphs import nearest_neighbours
-from osler.alignment.lawler import Lawler, Walkers
+from osler.alignment.lawler import Lawler, Walkers, pair_costs
 from osler.alignment.matching import Effort, Matching, edge_matrix, match, node_matrix, total_cost
 from tests.alignment import brute
 
@@ -112,7 +113,7 @@ def test_swap_changes_are_differences_of_costs(E: int, F: int) -> None:
     problem = general(3, 6, E, F)
     g = torch.Generator().manual_seed(0)
     permutation = torch.rand(3, 2, 6, generator=g).argsort(-1)
-    walkers = Walkers(Lawler(*problem), permutation)
+    walkers = Walkers(Lawler(problem[0], pair_costs(problem[1], problem[3], 6), problem[2]), permutation)
     changes = torch.from_numpy(walkers.swap_changes())
     for w in range(2):
         before = total_cost(permutation[:, w], *problem)
@@ -224,15 +225,28 @@ def test_candidates_are_searched_from_and_never_lost() -> None:
     assert (helped.cost_P <= strong.cost_P + 1e-9).all()
 
 
-def test_a_better_candidate_wakes_an_easy_problem() -> None:
-    nodes, edges, source, target = logra(4, 12, related=True)
-    easy = match(nodes, edges, source, target)
-    # with hardly a step of search the candidate alone can find a planted deep optimum elsewhere
-    other = easy.permutation_PN.roll(1, 1)
-    q = edge_matrix(other, source, target, torch.float64)
-    edges = edges - 0.3 * q
-    helped = match(nodes, edges, source, target, candidates_PCN=other[:, None], effort=Effort(2, 1, 12))
-    assert (helped.cost_P <= total_cost(other, nodes, edges, source, target) + 1e-9).all()
+@pytest.mark.parametrize("edge_weight", [0.0, 0.02, 0.1, 1.0])
+@pytest.mark.parametrize("N", [3, 7])
+def test_a_proof_of_optimality_is_one(N: int, edge_weight: float) -> None:
+    E = N * (N - 1) // 2 + 1
+    nodes, edges, source, target = general(300, N, E, E, seed=2)
+    nodes, edges = torch.cat([nodes, nodes.abs()]), torch.cat([edges, edges.abs()]) * edge_weight
+    problem = nodes, edges, source.repeat(2, 1, 1), target.repeat(2, 1, 1)
+    pairs = pair_costs(problem[1], problem[3], N)
+    permutation, proven = proven_optima(nodes, pairs, problem[2], torch.full((600,), 1e-12, dtype=torch.float64))
+    best, cost = enumerate_matching(*problem).cost_P, total_cost(permutation, *problem)
+    torch.testing.assert_close(cost[proven], best[proven])
+    if edge_weight == 0:
+        assert proven.all()
+    if edge_weight == 1:
+        assert not proven.all()
+
+
+@pytest.mark.parametrize("N", [8, 16, 32, 64])
+def test_well_aligned_graphs_need_no_search(N: int) -> None:
+    nodes, edges, source, target = logra(4, N, related=True)
+    rounding = torch.full((4,), 1e-12, dtype=torch.float64)
+    assert proven_optima(nodes, pair_costs(edges, target, N), source, rounding)[1].all()
 
 
 def agreement(found: Matching) -> float:
