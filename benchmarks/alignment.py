@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 SIDES = ("plain", "graph_alignment", "infonce")
-SETTINGS = {49: {"size": 224, "batch": 16, "steps": 5}, 576: {"size": 768, "batch": 8, "steps": 3}}
+SETTINGS = {49: {"size": 224, "batch": 16, "steps": 4}, 576: {"size": 768, "batch": 8, "steps": 2}}
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 RECIPE = "small/study"
 HEADLINE = "strict-exact-match"
 TAGS = ("question_type", "combination", "wording")
+POOL = 64  # candidates in held-out retrieval
 PARTS = ("instruct", "train", "dev", "test", "heldout")
 
 
@@ -44,7 +45,9 @@ class Setting:
 
     def base(self, seed: int) -> Path:
         """Folder of the model that runs of a seed start from."""
-        return self.work / f"base-s{seed}"
+        from osler.study.small_model import base_folder
+
+        return base_folder(self.work, seed)
 
     def check(self) -> None:
         """Refuse a data folder that is not whole.
@@ -57,6 +60,17 @@ class Setting:
                 raise StudyError(
                     f"{self.data / name}: no such file; make the data with `osler data get phantom {self.data}`"
                 )
+
+    def check_retrieval(self) -> None:
+        """Refuse data with too few held-out records, which a run would need only after its training.
+
+        Raises:
+            StudyError: says how many are needed.
+        """
+        with (self.data / "heldout.jsonl").open("rb") as lines:
+            count = sum(1 for line in lines if line.strip())
+        if count < POOL:
+            raise StudyError(f"{self.data / 'heldout.jsonl'}: {count} records; retrieval needs {POOL}: take size=study")
 
 
 def recipe_of(run: Run, setting: Setting, *, steps: int | None = None) -> Recipe:
@@ -88,7 +102,7 @@ def recipe_of(run: Run, setting: Setting, *, steps: int | None = None) -> Recipe
 
 def settings_hash(run: Run, setting: Setting) -> str:
     """Hash of everything that decides a run's result but the machine: recipe, variant, data, starting model's rule."""
-    from osler.study import pretrained_language, pretrained_vision, small_model
+    from osler.study import small_model
 
     content = recipe_of(run, setting).model_dump(mode="json")
     for key in ("out", "report_to"):
@@ -97,13 +111,8 @@ def settings_hash(run: Run, setting: Setting) -> str:
     for stage in content["stages"]:
         for item in stage["data"]:
             item["records"] = Path(item["records"]).name
-    base = [
-        [small_model.WIDTH, small_model.LAYERS, small_model.STAGES, small_model.VISION_WIDTH, small_model.POOL],
-        [pretrained_vision.PICTURES, pretrained_vision.STEPS, pretrained_vision.SEED],
-        [pretrained_language.RECORDS, pretrained_language.STEPS, pretrained_language.SEED],
-    ]
     manifest = json.loads((setting.data / "manifest.json").read_text())
-    text = json.dumps([content, base, manifest, run.budget], sort_keys=True)
+    text = json.dumps([content, small_model.settings(), manifest, run.budget], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -134,11 +143,12 @@ def execute(run: Run, setting: Setting) -> Path:
     if run.budget == "compute":
         steps = round(steps * (tokens["main"] + tokens["text"]) / tokens["main"])
     recipe = recipe_of(run, setting, steps=steps)
-    trained = train(recipe, say=lambda _: None)
+    # a run lasts a minute: what a killed one left, perhaps of other settings, is not worth resuming
+    trained = train(recipe, fresh=True, say=lambda _: None)
     learned = time.monotonic()
     instruct = load_item(recipe.stages[0].data[0], seed=recipe.seed)
     heldout = list(read_records(setting.data / "heldout.jsonl"))
-    aligned = heldout_retrieval(load_model(trained.folder / "pretrain" / "model"), heldout, setting.data)
+    aligned = heldout_retrieval(load_model(trained.folder / "pretrain" / "model"), heldout, setting.data, pool=POOL)
     retrieved = time.monotonic()
     controls: Any = ("blank", "majority") if run.fraction == 1.0 else ()
     evaluation = evaluate(
@@ -175,9 +185,7 @@ def execute(run: Run, setting: Setting) -> Path:
                 "retrieval": round(retrieved - learned, 1),
                 "evaluation": round(time.monotonic() - retrieved, 1),
             },
-            "decoding": evaluation.scores["settings"]["decoding"]
-            if "settings" in evaluation.scores
-            else {"strategy": "greedy", "max_new_tokens": 6},
+            "decoding": evaluation.scores["decoding"],
             "machine": describe(),
             "right": "".join(map(str, right)),
         },

@@ -41,56 +41,82 @@ def run_all(runs: Sequence[Run], setting: Setting, *, jobs: int, say: Say) -> in
         Number of runs that failed; the others went on.
 
     Raises:
-        StudyError: when data are missing, results of other settings are in the way, or a worker was killed.
+        StudyError: when data are missing or results of other settings are in the way.
     """
     setting.check()
+    setting.check_retrieval()
     done = finished(setting.results, runs, lambda run: settings_hash(run, setting))
     left = [run for run in runs if run not in done]
     if done:
         say(f"{len(done)} of {len(runs)} runs are done already")
     if not left:
         return 0
-    # spawn: a fork of a process that holds threads may hang
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(left)), mp_context=context, initializer=_one_thread) as pool:
-        try:
-            seeds = sorted({run.seed for run in left})
-            if not setting.base(seeds[0]).is_dir():
-                say("making the model that the runs start from (some minutes, once)")
+    seeds = sorted({run.seed for run in left})
+    if not all(setting.base(seed).is_dir() for seed in seeds):
+        say("making the models that the runs start from (some minutes, once)")
+    try:
+        with _pool(jobs) as pool:
             pool.submit(_prepare, setting.base(seeds[0]), seeds[0]).result()  # makes the vision encoder of all seeds
             for future in [pool.submit(_prepare, setting.base(seed), seed) for seed in seeds[1:]]:
                 future.result()
-            return _work_off(pool, left, setting, jobs=jobs, say=say)
-        except BrokenProcessPool as error:
-            raise StudyError(
-                "a worker was killed from outside, perhaps for memory; finished runs are kept: give the same command "
-                "again, perhaps with fewer --jobs"
-            ) from error
+    except BrokenProcessPool as error:
+        raise StudyError("a worker was killed while it made a starting model, perhaps for memory; try again") from error
+    return _Progress(setting, len(left), say).work_off(left, jobs)
 
 
-def _work_off(pool: ProcessPoolExecutor, left: Sequence[Run], setting: Setting, *, jobs: int, say: Say) -> int:
-    began, failed, count = time.monotonic(), 0, 0
-    waiting: dict[Future[tuple[float, float]], Run] = {}
-    queue = list(left)
-    while queue or waiting:
-        while queue and len(waiting) < jobs:  # no further ahead, so that an interrupt leaves little unfinished
-            run = queue.pop(0)
-            waiting[pool.submit(_do, run, setting)] = run
-        ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
-        for future in ready:
-            run = waiting.pop(future)
-            count += 1
-            rest = (time.monotonic() - began) / count * (len(left) - count) / 60
-            try:
-                accuracy, seconds = future.result()
-                what = f"{100 * accuracy:.1f} % right, {seconds:.0f} s"
-            except BrokenProcessPool:
-                raise
-            except Exception as error:  # one run that fails is no reason to lose the others
-                failed += 1
-                what = f"failed: {error}"
-            say(f"[{count}/{len(left)}] {run.name}: {what}; about {rest:.0f} minutes left")
-    return failed
+def _pool(jobs: int) -> ProcessPoolExecutor:
+    # spawn: a fork of a process that holds threads may hang
+    return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_one_thread)
+
+
+class _Progress:
+    """Works runs off and tells about each."""
+
+    def __init__(self, setting: Setting, total: int, say: Say) -> None:
+        self.setting, self.total, self.say = setting, total, say
+        self.began, self.count, self.failed = time.monotonic(), 0, 0
+
+    def work_off(self, left: Sequence[Run], jobs: int) -> int:
+        """Do all runs; those in hand when a worker is killed get one more try, in new workers."""
+        queue, again = list(left), set[Run]()
+        while queue:
+            broken = self._until_broken(queue, jobs)
+            for run in broken:
+                if run in again:
+                    self._tell(run, error="its worker was killed twice, perhaps for memory")
+            retried = [run for run in broken if run not in again]
+            again |= set(retried)
+            queue = [*retried, *queue]
+        return self.failed
+
+    def _until_broken(self, queue: list[Run], jobs: int) -> list[Run]:
+        """Take runs off the queue until it is empty, or a worker is killed; gives the runs that this cut short."""
+        waiting: dict[Future[tuple[float, float]], Run] = {}
+        cut: list[Run] = []
+        with _pool(min(jobs, len(queue))) as pool:
+            while (queue or waiting) and not cut:
+                while queue and len(waiting) < jobs:  # no further ahead: an interrupt leaves little unfinished
+                    run = queue.pop(0)
+                    waiting[pool.submit(_do, run, self.setting)] = run
+                for future in wait(waiting, return_when=FIRST_COMPLETED)[0]:
+                    run = waiting.pop(future)
+                    try:
+                        self._tell(run, result=future.result())
+                    except BrokenProcessPool:
+                        cut.append(run)
+                    except Exception as error:  # one run that fails is no reason to lose the others
+                        self._tell(run, error=str(error))
+        return [*cut, *waiting.values()]
+
+    def _tell(self, run: Run, *, result: tuple[float, float] | None = None, error: str = "") -> None:
+        self.count += 1
+        rest = (time.monotonic() - self.began) / self.count * (self.total - self.count) / 60
+        if result is None:
+            self.failed += 1
+            what = f"failed: {error}"
+        else:
+            what = f"{100 * result[0]:.1f} % right, {result[1]:.0f} s"
+        self.say(f"[{self.count}/{self.total}] {run.name}: {what}; about {rest:.0f} minutes left")
 
 
 def _one_thread() -> None:

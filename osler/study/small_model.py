@@ -7,6 +7,8 @@ words and a new projector, assembled by `osler.models.build` like any other mode
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -36,6 +38,25 @@ MARKS = {"unknown": "<unk>", "pad": "<pad>", "begin": "<|im_start|>", "end": "<|
 _WORD = r"[\w'-]+|[^\w\s]"
 
 
+def settings() -> dict[str, Any]:
+    """Everything that decides what the starting models are like, but the seed."""
+    from osler.study import pretrained_language, pretrained_vision
+
+    names = ("PIXELS", "WIDTH", "LAYERS", "HEADS", "INITIAL_DEVIATION", "STAGES", "STEM", "VISION_WIDTH", "POOL")
+    taught = ("STEPS", "BATCH", "LEARNING_RATE", "SEED")
+    return {
+        "model": {name: globals()[name] for name in names},
+        "vision": {name: getattr(pretrained_vision, name) for name in (*taught, "PICTURES", "EMPTY_WEIGHT")},
+        "language": {name: getattr(pretrained_language, name) for name in (*taught, "RECORDS")},
+    }
+
+
+def base_folder(work: Path, seed: int) -> Path:
+    """Where the starting model of a seed is; models of other settings have other names."""
+    text = json.dumps(settings(), sort_keys=True)
+    return work / f"base-{hashlib.sha256(text.encode()).hexdigest()[:8]}-s{seed}"
+
+
 def build_base(folder: str | Path, *, seed: int, progress: Progress | None = None) -> Path:
     """Write the model that all runs of a seed start from; a folder that is there already is left as it is.
 
@@ -43,7 +64,7 @@ def build_base(folder: str | Path, *, seed: int, progress: Progress | None = Non
     picture of the study before it begins; what a study trains on differs by run and by nothing else.
 
     Args:
-        folder: for the model; the vision encoder, the same for all seeds, goes beside it.
+        folder: for the model, from `base_folder`; the vision encoder, the same for all seeds, goes beside it.
         seed: of the language model and projector.
         progress: called with the name of the part, its step and loss.
 
@@ -56,7 +77,8 @@ def build_base(folder: str | Path, *, seed: int, progress: Progress | None = Non
     from osler.study import pretrained_language
 
     talk = pretrained_language.conversations(pretrained_language.RECORDS)
-    state = _vision_state(folder.with_name("vision.safetensors"), progress)
+    encoder = folder.name.rpartition("-s")[0].replace("base", "vision", 1)
+    state = _vision_state(folder.with_name(f"{encoder}.safetensors"), progress)
     loaded = make_model([*texts_of(talk), *pretrained_language.short_questions()], seed=seed)
     loaded.model.model.vision_tower.load_state_dict(state)
     pretrained_language.teach(

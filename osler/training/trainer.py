@@ -70,6 +70,7 @@ class OslerTrainer(Trainer):
         for weight, objective in self.objectives:
             value = objective(step)
             if value.mean:
+                # the last step of an epoch may accumulate fewer passes than the others
                 factor = 1 / self.current_gradient_accumulation_steps
             else:
                 factor = self.accelerator.num_processes if shares else 1

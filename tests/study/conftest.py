@@ -41,5 +41,6 @@ def untaught_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def setting(phantom_folder: Path, untaught_base: Path, tmp_path: Path) -> Setting:
     work = tmp_path / "work"
     work.mkdir()
-    (work / "base-s0").symlink_to(untaught_base, target_is_directory=True)
-    return Setting(data=phantom_folder, work=work, results=tmp_path / "results", overrides=SHORT)
+    setting = Setting(data=phantom_folder, work=work, results=tmp_path / "results", overrides=SHORT)
+    setting.base(0).symlink_to(untaught_base, target_is_directory=True)
+    return setting

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,105 +33,113 @@ QUICK = (
 )
 
 
-def test_the_grid_has_every_cell_once() -> None:
-    runs = grid.all_runs()
-    assert len(runs) == len(set(runs)) == 5 * 4 * 3 + 4 * 3
-    assert len({run.name for run in runs}) == len(runs)
-    assert {run.variant for run in runs if run.budget == "compute"} == {"none"}
-
-
-def test_parts_of_the_grid() -> None:
-    runs = grid.all_runs()
-    chosen = grid.choose(runs, "variant=none,variant=infonce,fraction=0.1,seed=2")
-    assert {run.name for run in chosen} == {"none-0.1-s2-steps", "none-0.1-s2-compute", "infonce-0.1-s2-steps"}
-    assert grid.choose(runs, "") == runs
-    with pytest.raises(StudyError, match="did you mean 'infonce'"):
-        grid.choose(runs, "variant=infonc")
-    with pytest.raises(StudyError, match="key=value"):
-        grid.choose(runs, "infonce")
-
-
 @pytest.fixture(scope="module")
-def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
     folder = tmp_path_factory.mktemp("study")
     phantom.build(folder / "data", size="tiny", seed=0)
     # retrieval wants a pool of 64; the tiny set has six such records, so they stand there eleven times
     lines = (folder / "data" / "heldout.jsonl").read_text().splitlines()
     copies = [line.replace('"id":"', f'"id":"{copy}', 1) for copy in range(11) for line in lines]
     (folder / "data" / "heldout.jsonl").write_text("\n".join(copies) + "\n")
+    made = Setting(folder / "data", folder / "work", folder / "results", QUICK)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pretrained_vision, "PICTURES", 256)
         patch.setattr(pretrained_vision, "STEPS", 3)
         patch.setattr(pretrained_language, "RECORDS", 64)
         patch.setattr(pretrained_language, "STEPS", 2)
-        build_base(folder / "work" / "base-s0", seed=0)
-    return Setting(folder / "data", folder / "work", folder / "results", QUICK)
+        build_base(made.base(0), seed=0)
+        yield made
 
 
-def test_the_model_is_small_and_whole(setting: Setting) -> None:
-    assert count_weights(setting.base(0)) < 5_000_000
-    before = (setting.base(0) / "model.safetensors").stat().st_mtime_ns
-    assert build_base(setting.base(0), seed=0) == setting.base(0)
-    assert (setting.base(0) / "model.safetensors").stat().st_mtime_ns == before
+def test_the_model_is_small_and_whole(taught: Setting) -> None:
+    assert count_weights(taught.base(0)) < 5_000_000
+    before = (taught.base(0) / "model.safetensors").stat().st_mtime_ns
+    assert build_base(taught.base(0), seed=0) == taught.base(0)
+    assert (taught.base(0) / "model.safetensors").stat().st_mtime_ns == before
 
 
 @pytest.fixture(scope="module")
-def runs(setting: Setting) -> list[Run]:
+def runs(taught: Setting) -> list[Run]:
     wanted = [Run(0, 1.0, "none"), Run(0, 1.0, "none", "compute"), Run(0, 0.4, "graph_improved")]
     for run in wanted:
-        execute(run, setting)
+        execute(run, taught)
     return wanted
 
 
-def test_a_run_writes_all_that_the_tables_need(setting: Setting, runs: list[Run]) -> None:
-    result = read_result(setting.results / "graph_improved-0.4-s0-steps.json")
+def test_a_run_writes_all_that_the_tables_need(taught: Setting, runs: list[Run]) -> None:
+    result = read_result(taught.results / "graph_improved-0.4-s0-steps.json")
     content = result.content
-    questions = list(read_records(setting.data / "test.jsonl"))
+    questions = list(read_records(taught.data / "test.jsonl"))
     assert len(result.right) == len(questions)
     assert content["accuracy"] == pytest.approx(np.mean(result.right))
     assert content["pretrain"]["alignment"]["barycenter"] == "leave_one_out"
     assert 0 <= content["retrieval"]["image_to_answers_r1"] <= 1
     assert content["pretrain"]["last_logged"].keys() >= {"loss", "align_loss", "align_hamming_leave_one_out"}
-    assert (setting.results / "graph_improved-0.4-s0-steps.json").stat().st_size < 60_000
-    assert not (setting.work / "graph_improved-0.4-s0-steps").exists()  # models of finished runs are deleted
-    plain = read_result(setting.results / "none-1-s0-steps.json").content
+    assert (taught.results / "graph_improved-0.4-s0-steps.json").stat().st_size < 60_000
+    assert not (taught.work / "graph_improved-0.4-s0-steps").exists()  # models of finished runs are deleted
+    plain = read_result(taught.results / "none-1-s0-steps.json").content
     assert plain["controls"].keys() == {"blank", "majority"}
 
 
-def test_the_subset_can_be_made_again_from_its_rule(setting: Setting, runs: list[Run]) -> None:
-    subset = read_result(setting.results / "graph_improved-0.4-s0-steps.json").content["subset"]
-    ids = [record.id for record in read_records(setting.data / "instruct.jsonl")]
+def test_the_subset_can_be_made_again_from_its_rule(taught: Setting, runs: list[Run]) -> None:
+    subset = read_result(taught.results / "graph_improved-0.4-s0-steps.json").content["subset"]
+    ids = [record.id for record in read_records(taught.data / "instruct.jsonl")]
     assert subset["records"] == round(0.4 * len(ids))
     chosen = sorted(ids, key=lambda name: hashlib.sha256(f"0:{name}".encode()).hexdigest())[: subset["records"]]
     assert subset["ids_sha256"] == hashlib.sha256("\n".join(sorted(chosen)).encode()).hexdigest()
 
 
-def test_equal_compute_means_more_steps(setting: Setting, runs: list[Run]) -> None:
-    content = read_result(setting.results / "none-1-s0-compute.json").content
+def test_equal_compute_means_more_steps(taught: Setting, runs: list[Run]) -> None:
+    content = read_result(taught.results / "none-1-s0-compute.json").content
     tokens = content["pretrain"]["tokens_a_record"]
     assert content["pretrain"]["steps"] == round(3 * (tokens["main"] + tokens["text"]) / tokens["main"]) > 3
 
 
 def test_finished_runs_are_skipped_and_other_settings_refused(
-    setting: Setting, runs: list[Run], monkeypatch: pytest.MonkeyPatch
+    taught: Setting, runs: list[Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    assert schedule.run_all(runs, setting, jobs=1, say=said.append) == 0
+    assert schedule.run_all(runs, taught, jobs=1, say=said.append) == 0
     assert said == ["3 of 3 runs are done already"]
-    other = Setting(setting.data, setting.work, setting.results, ("stages.pretrain.max_steps=4", *QUICK[1:]))
+    other = Setting(taught.data, taught.work, taught.results, ("stages.pretrain.max_steps=4", *QUICK[1:]))
     with pytest.raises(StudyError, match=r"none-1-s0-steps\.json: was run with other settings"):
         schedule.run_all(runs, other, jobs=1, say=said.append)
     monkeypatch.setattr(pretrained_vision, "STEPS", 7)
     assert (
-        settings_hash(runs[0], setting)
-        != read_result(setting.results / "none-1-s0-steps.json").content["settings_sha256"]
+        settings_hash(runs[0], taught)
+        != read_result(taught.results / "none-1-s0-steps.json").content["settings_sha256"]
     )
 
 
 def test_absent_data_are_named(tmp_path: Path) -> None:
-    setting = Setting(tmp_path / "none", tmp_path / "work", tmp_path / "results")
+    absent = Setting(tmp_path / "none", tmp_path / "work", tmp_path / "results")
     with pytest.raises(StudyError, match=r"manifest\.json: no such file.*osler data get phantom"):
-        schedule.run_all(grid.all_runs(), setting, jobs=1, say=print)
+        schedule.run_all(grid.all_runs(), absent, jobs=1, say=print)
+
+
+def test_too_few_held_out_records_are_told_before_a_run(tmp_path: Path) -> None:
+    phantom.build(tmp_path / "data", size="tiny", seed=0)
+    small = Setting(tmp_path / "data", tmp_path / "work", tmp_path / "results")
+    with pytest.raises(StudyError, match=r"heldout\.jsonl: 6 records; retrieval needs 64"):
+        schedule.run_all(grid.all_runs(), small, jobs=1, say=print)
+
+
+def test_a_killed_worker_ends_its_run_and_no_other(
+    taught: Setting, runs: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker that gets the first run is killed each time; the second run is done by others."""
+    monkeypatch.setattr(schedule, "_do", killed_at_seed_one)
+    said: list[str] = []
+    progress = schedule._Progress(taught, 2, said.append)
+    assert progress.work_off([Run(1, 0.1, "none"), Run(0, 0.1, "none")], jobs=1) == 1
+    assert "none-0.1-s1-steps: failed: its worker was killed twice" in "".join(said)
+    assert "none-0.1-s0-steps: 50.0 % right" in "".join(said)
+
+
+def killed_at_seed_one(run: Run, setting: Setting) -> tuple[float, float]:
+    if run.seed == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 0.5, 0.0
 
 
 def made_up(folder: Path) -> Items:
@@ -209,9 +220,9 @@ def test_results_of_other_questions_are_refused(tmp_path: Path) -> None:
         write_items(tmp_path, Items(["a"], ["b"], [{"question_type": "side"}]))
 
 
-def test_the_command_lists_what_is_left(setting: Setting, runs: list[Run]) -> None:
-    options = ["study", "data-efficiency", "--data", str(setting.data), "--out", str(setting.work), "--results"]
-    options += [str(setting.results), "--only", "variant=none,seed=0,fraction=1", "--dry-run"]
+def test_the_command_lists_what_is_left(taught: Setting, runs: list[Run]) -> None:
+    options = ["study", "data-efficiency", "--data", str(taught.data), "--out", str(taught.work), "--results"]
+    options += [str(taught.results), "--only", "variant=none,seed=0,fraction=1", "--dry-run"]
     for change in QUICK:
         options += ["--set", change]
     done = CliRunner().invoke(app, options)

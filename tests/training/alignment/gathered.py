@@ -45,7 +45,7 @@ def main() -> None:
     loaded = tiny.model()
     model = loaded.model.train()
     attach_head(model, kind, settings, seed=0)
-    # picture tokens of a random encoder are small and nearly equal; norms, which stay in float32, would amplify rounding
+    # picture tokens of a random encoder are small and nearly equal; norms stay in float32 and would amplify rounding
     model.double()
     with torch.no_grad():
         for parameter in model.model.multi_modal_projector.parameters():
