@@ -101,6 +101,8 @@ class _ReleasedMatching(torch.autograd.Function):
             target,
         )
         again = perturbed.permutation_PN
+        ctx.statistics.problems += len(again)
+        ctx.statistics.truths += int((again == torch.arange(again.shape[1], device=again.device)).all(1).sum())
         node_gradient = (node_matrix(again).to(nodes.dtype) - nodes) / ctx.strength
         edge_gradient = (edge_matrix(again, source, target).to(edges.dtype) - edges) / ctx.strength
         return node_gradient, edge_gradient, None, None, None, None, None

@@ -104,14 +104,16 @@ class GraphAlignment(nn.Module):
 
 
 def cut_into_graphs(nodes_KND: Tensor, size: int | None) -> list[Tensor]:
-    """Cut a batch into graphs of about `size` consecutive records; their sizes differ by at most one.
+    """Deal a batch out to graphs of about `size` records; their sizes differ by at most one.
+
+    Like cards, not in blocks: gathered rows come device by device, and each graph shall hold rows of all of them.
 
     Returns:
         One tensor (K, G, n, D) for each size n that occurs.
     """
     count = 1 if size is None else max(1, math.floor(nodes_KND.shape[1] / size + 0.5))
     by_size: dict[int, list[Tensor]] = {}
-    for part in nodes_KND.tensor_split(count, dim=1):
+    for part in (nodes_KND[:, first::count] for first in range(count)):
         by_size.setdefault(part.shape[1], []).append(part)
     return [torch.stack(parts, 1) for parts in by_size.values()]
 

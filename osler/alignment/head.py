@@ -64,19 +64,25 @@ class AlignmentHead(nn.Module):
         local = torch.stack([self._project(name, nodes[name].to(wide)) for name in settings.modalities])
         all_KND = gather_rows(local) if settings.gather else local
         prepared = self._prepare(all_KND)
+        before = self._statistics()
         if self.kind == "graph_alignment":
             loss = self.loss(prepared, noise_generator(prepared.device, shared=settings.gather))
         else:
             loss = self.loss(prepared)
-        found = self.loss.statistics if isinstance(self.loss, GraphAlignment) else SolverStatistics()
+        # the released gradient solves in the backward pass, so what is known of it is one pass old
+        solver = before if settings.gradient == "released" else self._statistics()
         metrics = {"align_loss": float(loss.detach()), "align_nodes": float(all_KND.shape[1])}
-        if found.problems:
-            metrics["align_perturbed_is_truth"] = found.truths / found.problems
-            metrics["align_solves_skipped"] = found.skipped / found.problems
+        if solver.problems:
+            metrics["align_perturbed_is_truth"] = solver.truths / solver.problems
+            metrics["align_solves_skipped"] = solver.skipped / solver.problems
+        monitored = SolverStatistics()
         if self.calls % settings.monitor_every == 0:
-            metrics |= self._measure(all_KND.detach(), found)
+            metrics |= self._measure(all_KND.detach(), monitored)
         self.calls += 1
-        return AlignmentValue(loss, {**metrics, "align_solver_seconds": found.seconds})
+        return AlignmentValue(loss, {**metrics, "align_solver_seconds": solver.seconds + monitored.seconds})
+
+    def _statistics(self) -> SolverStatistics:
+        return self.loss.statistics if isinstance(self.loss, GraphAlignment) else SolverStatistics()
 
     def _prepare(self, nodes_KND: Tensor) -> Tensor:
         if self.settings.centre and self.settings.unit_norm:
@@ -98,10 +104,15 @@ class AlignmentHead(nn.Module):
             if query in index and key in index:
                 found = recall_at_1(nodes_KND[index[query]], nodes_KND[index[key]])
                 metrics[f"align_r1_{query}_to_{key}"] = float(found)
-        graphs = cut_into_graphs(nodes_KND, self.settings.graph_size)[0][:, 0]
-        if graphs.shape[1] > 1:
+        graphs = [
+            sized[:, g] for sized in cut_into_graphs(nodes_KND, self.settings.graph_size) for g in range(sized.shape[1])
+        ]
+        if nodes_KND.shape[1] > 1:
             kinds: tuple[Barycenter, ...] = ("leave_one_out", "pairwise")
-            for kind in kinds if len(graphs) > 2 else kinds[:1]:  # with two modalities the two are the same
-                distance = plain_hamming(graphs, kind, neighbours=self.settings.neighbours, statistics=statistics)
-                metrics[f"align_hamming_{kind}"] = float(distance)
+            for kind in kinds if len(nodes_KND) > 2 else kinds[:1]:  # with two modalities the two are the same
+                distances = [
+                    plain_hamming(graph, kind, neighbours=self.settings.neighbours, statistics=statistics)
+                    for graph in graphs
+                ]
+                metrics[f"align_hamming_{kind}"] = float(torch.stack(distances).mean())
         return metrics

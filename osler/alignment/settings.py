@@ -14,6 +14,7 @@ Kind = Literal["graph_alignment", "infonce", "siglip"]
 Modality = Literal["image", "answers", "extended"]
 Preset = Literal["improved", "released"]
 KINDS: tuple[Kind, ...] = ("graph_alignment", "infonce", "siglip")
+"""Names of the alignment objectives; a stage has at most one of them."""
 
 _RELEASED: dict[str, Any] = {
     "barycenter": "inclusive",

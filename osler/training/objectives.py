@@ -12,16 +12,16 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from osler.alignment.settings import KINDS, AlignmentSettings
+from osler.training.alignment.texts import TEXTS
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from osler.alignment.settings import AlignmentSettings, Kind
     from osler.training.alignment.states import States
 
 IGNORE = -100
-ALIGNMENT: tuple[Kind, ...] = ("graph_alignment", "infonce", "siglip")
-"""Objectives that align modalities; a stage has at most one of them."""
-_NOT_FOR_THE_MODEL = ("labels", "alignment_texts")
+_NOT_FOR_THE_MODEL = ("labels", TEXTS)
 
 
 @dataclass
@@ -138,7 +138,7 @@ def register(name: str, objective: Objective) -> None:
 
 def names() -> list[str]:
     """Names of the known objectives."""
-    return sorted({*_REGISTRY, *ALIGNMENT})
+    return sorted({*_REGISTRY, *KINDS})
 
 
 def get(name: str, alignment: AlignmentSettings | None = None) -> Objective:
@@ -148,9 +148,8 @@ def get(name: str, alignment: AlignmentSettings | None = None) -> Objective:
         name: one of `names()`.
         alignment: settings of an alignment objective; the preset `improved` when left out.
     """
-    if name not in ALIGNMENT:
+    if name not in KINDS:
         return _REGISTRY[name]
-    from osler.alignment.settings import AlignmentSettings
     from osler.training.alignment.objective import AlignmentObjective
 
     return AlignmentObjective(alignment or AlignmentSettings())

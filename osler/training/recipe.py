@@ -11,9 +11,9 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from osler.alignment.settings import AlignmentSettings, Kind
+from osler.alignment.settings import KINDS, AlignmentSettings, Kind
 from osler.errors import RecipeError
-from osler.training.objectives import ALIGNMENT, names
+from osler.training.objectives import names
 
 Component = Literal["vision", "projector", "language"]
 
@@ -39,6 +39,17 @@ class ModelSection(_Section):
     """Side of the square the encoder sees, in pixels; the encoder's own when left out."""
     pool: int = Field(default=1, gt=0)
     """Grid encoder only: side of the squares of its map that become one token; 2 makes a quarter of the tokens."""
+
+    @model_validator(mode="after")
+    def _parts_or_whole(self) -> ModelSection:
+        given = sorted(self.model_fields_set - {"start"})
+        defaults = type(self).model_fields
+        changed = [name for name in given if getattr(self, name) != defaults[name].default]
+        if self.start and changed:
+            raise ValueError(
+                f"`start` is a whole model; {', '.join(changed)} would change nothing: leave one of them out"
+            )
+        return self
 
 
 class DataItem(_Section):
@@ -118,8 +129,8 @@ class Stage(_Section):
                 raise ValueError(f"no objective named {name!r}{_nearest(name, names())}")
         if not value:
             raise ValueError("a stage needs at least one objective")
-        if sum(name in ALIGNMENT for name in value) > 1:
-            raise ValueError(f"at most one of {', '.join(ALIGNMENT)}")
+        if sum(name in KINDS for name in value) > 1:
+            raise ValueError(f"at most one of {', '.join(KINDS)}")
         return value
 
     @model_validator(mode="after")
@@ -129,18 +140,28 @@ class Stage(_Section):
         if self.lora and "language" in self.train:
             raise ValueError("the language model cannot be trained in full and by LoRA at once")
         if self.alignment and not self.alignment_objective:
-            raise ValueError(f"`alignment` has settings, but no objective is one of {', '.join(ALIGNMENT)}")
+            raise ValueError(f"`alignment` has settings, but no objective is one of {', '.join(KINDS)}")
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_alignment(cls, data: Any) -> Any:
+        """Write the default settings out, so that the run's folder says what was active."""
+        if isinstance(data, dict) and data.get("alignment") is None:
+            wanted = data.get("objectives")
+            if isinstance(wanted, dict) and any(name in KINDS for name in wanted):
+                return {**data, "alignment": AlignmentSettings()}
+        return data
 
     @property
     def alignment_objective(self) -> Kind | None:
         """Name of the stage's alignment objective, if it has one."""
-        return next((name for name in ALIGNMENT if name in self.objectives), None)
+        return next((name for name in KINDS if name in self.objectives), None)
 
     @property
     def alignment_settings(self) -> AlignmentSettings | None:
         """Settings of the alignment objective; None in a stage without one."""
-        return (self.alignment or AlignmentSettings()) if self.alignment_objective else None
+        return self.alignment if self.alignment_objective else None
 
 
 class Recipe(_Section):

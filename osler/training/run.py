@@ -72,6 +72,8 @@ def train(recipe: Recipe, *, fresh: bool = False, say: Say = print) -> TrainingR
         if stage.name not in state["stages"]:
             data[stage.name] = load_stage(stage, seed=recipe.seed)
     _check_model(recipe.model)
+    for stage in recipe.stages:
+        _check_processes(stage)
     current: Path | None = None
     try:
         if _is_main():
@@ -151,6 +153,34 @@ def _check_model(section: ModelSection) -> None:
         raise RecipeError(
             f"model.chat_template: no template named {section.chat_template!r}; there are keep, {', '.join(TEMPLATES)}"
         )
+
+
+def _check_processes(stage: Stage) -> None:
+    """Refuse what one process with many GPUs, or many processes, cannot train.
+
+    Raises:
+        RecipeError: says what to type instead.
+    """
+    import torch
+
+    if "WORLD_SIZE" not in os.environ:
+        count = torch.cuda.device_count()
+        if count > 1:
+            raise RecipeError(
+                f"{count} GPUs but one process: start with `accelerate launch --num_processes {count} -m osler train "
+                "...`, or choose one GPU with CUDA_VISIBLE_DEVICES=0"
+            )
+    elif int(os.environ["WORLD_SIZE"]) > 1 and stage.alignment_objective:
+        # data-parallel training with several passes a step wants a gradient for every trainable weight in each step
+        if "autoregressive" not in stage.objectives:
+            raise RecipeError(
+                f"stage {stage.name}: alignment on several processes needs the autoregressive objective too"
+            )
+        if "vision" in stage.train:
+            raise RecipeError(
+                f"stage {stage.name}: alignment on several processes cannot train the vision encoder, whose last "
+                "layers LLaVA does not read"
+            )
 
 
 def starting_model(section: ModelSection, *, seed: int) -> Any:

@@ -80,9 +80,14 @@ class OslerTrainer(Trainer):
         return (total, None) if return_outputs else total
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Log, with the means of what the objectives reported since the last line."""
+        """Log, with the means, over passes and processes, of what the objectives reported since the last line."""
         if self._metrics and "loss" in logs:
-            logs = {**logs, **{name: sum(v) / len(v) for name, v in self._metrics.items()}}
+            names = sorted(self._metrics)
+            means = [sum(self._metrics[name]) / len(self._metrics[name]) for name in names]
+            if self.accelerator.num_processes > 1:  # every process logs, the first one writes: give it all of them
+                values = torch.tensor(means, dtype=torch.float64, device=self.args.device)
+                means = self.accelerator.reduce(values, "mean").tolist()
+            logs = {**logs, **dict(zip(names, means, strict=True))}
             self._metrics = {}
         super().log(logs, *args, **kwargs)
 
@@ -195,7 +200,7 @@ def latest_checkpoint(folder: str | Path) -> Path | None:
         if not number.isdigit():
             continue
         if not (path / COMPLETE).is_file():
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)  # several processes may do it at once
             continue
         if best is None or int(number) > best[0]:
             best = (int(number), path)

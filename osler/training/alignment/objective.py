@@ -83,4 +83,5 @@ def detach_head(model: Any) -> AlignmentHead | None:
     head = getattr(model, HEAD, None)
     if head is not None:
         delattr(model, HEAD)
+        del model._no_split_modules  # the class's own again
     return head

@@ -64,7 +64,7 @@ def _packed(model: Any, texts: TokenTexts, settings: AlignmentSettings) -> tuple
     else:
         # with a dense mask attention costs the square of a row's length; kernels of variable length like one row best
         one_row = None if _attention(model) in ("sdpa", "eager") else [list(range(len(lengths)))]
-        packed = pack(ids, lengths, filler=_filler(model), rows=one_row)
+        packed = pack(ids, lengths, filler=_pad(texts), rows=one_row)
         states, passes = _run(model, packed), 1
     # the begin mark is a place that the model may look at, but no part of the text
     begin = torch.tensor(begins, device=device, dtype=torch.bool)
@@ -116,7 +116,7 @@ def check_packing(model: Any) -> None:
 def _padded(model: Any, texts: TokenTexts, settings: AlignmentSettings) -> tuple[dict[str, Tensor], int]:
     nodes, passes = {}, 0
     for modality, tokens in texts.items():
-        ids = pad_sequence(list(_rows(tokens)), batch_first=True, padding_value=_filler(model))
+        ids = pad_sequence(list(_rows(tokens)), batch_first=True, padding_value=_pad(texts))
         lengths = tokens["lengths"].to(ids.device)
         if settings.text_states == "embeddings":
             states = unwrap(model).get_input_embeddings()(ids)
@@ -148,6 +148,5 @@ def _is_multimodal_rope(model: Any) -> bool:
     return "mrope_section" in parameters
 
 
-def _filler(model: Any) -> int:
-    pad = getattr(unwrap(model).config.get_text_config(), "pad_token_id", None)
-    return pad if isinstance(pad, int) and pad >= 0 else 0
+def _pad(texts: TokenTexts) -> int:
+    return int(next(iter(texts.values()))["pad"])

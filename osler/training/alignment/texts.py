@@ -75,7 +75,7 @@ class TextTokeniser:
 
         Returns:
             For each text modality `ids` (all tokens of all texts, one after the other), `lengths` (B) and `begin` (B),
-            1 where a text starts with the tokenizer's begin mark. A text without tokens gets the end mark.
+            1 where a text starts with the tokenizer's begin mark, and `pad`. A text without tokens gets the end mark.
         """
         import torch
 
@@ -89,5 +89,6 @@ class TextTokeniser:
                 "ids": torch.tensor([token for row in rows for token in row]),
                 "lengths": torch.tensor([len(row) for row in rows]),
                 "begin": torch.tensor(begin),
+                "pad": torch.tensor(self.tokenizer.pad_token_id or 0),
             }
         return result

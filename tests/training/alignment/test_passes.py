@@ -120,7 +120,14 @@ def test_the_begin_mark_is_seen_but_not_pooled() -> None:
     settings = AlignmentSettings()
     texts = TextTokeniser(processor.tokenizer, settings)(RECORDS[2:3])
     ids = torch.cat([torch.tensor([processor.tokenizer.bos_token_id]), texts["answers"]["ids"]])
-    marked = {"answers": {"ids": ids, "lengths": texts["answers"]["lengths"] + 1, "begin": torch.tensor([1])}}
+    marked = {
+        "answers": {
+            "ids": ids,
+            "lengths": texts["answers"]["lengths"] + 1,
+            "begin": torch.tensor([1]),
+            "pad": torch.tensor(0),
+        }
+    }
     nodes, _ = text_nodes(model, marked, settings)
     hidden = language_model(model)(inputs_embeds=model.get_input_embeddings()(ids[None])).last_hidden_state[0]
     torch.testing.assert_close(nodes["answers"][0], hidden[1:].mean(0), rtol=1e-5, atol=1e-6)

@@ -142,3 +142,46 @@ def test_presets_fill_what_is_not_given() -> None:
     )
     assert AlignmentSettings() == AlignmentSettings(preset="improved")
     assert AlignmentSettings.model_validate(released.model_dump()) == released
+
+
+def test_default_settings_are_written_out(aligned: dict[str, Any]) -> None:
+    stage = recipes.parse(aligned).model_dump(mode="json")["stages"][0]
+    assert stage["alignment"]["preset"] == "improved"
+    assert stage["alignment"]["barycenter"] == "leave_one_out"
+
+
+def test_released_reports_its_second_solve_one_pass_late(aligned: dict[str, Any]) -> None:
+    aligned["stages"][0].update(alignment={"preset": "released"}, dev=None)
+    result = train(recipes.parse(aligned), say=lambda _: None)
+    history = [e for e in json.loads((result.folder / "two" / "history.json").read_text()) if "align_loss" in e]
+    assert "align_perturbed_is_truth" not in history[0]
+    assert all(0 <= entry["align_perturbed_is_truth"] <= 1 for entry in history[1:])
+    assert all(entry["align_text_passes"] == 2 for entry in history)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"objectives": {"graph_alignment": 1.0}}, "needs the autoregressive objective too"),
+        ({"train": ["vision", "projector", "language"]}, "cannot train the vision encoder"),
+    ],
+)
+def test_what_several_processes_cannot_train_is_refused(
+    aligned: dict[str, Any], change: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    aligned["stages"][0].update(change)
+    with pytest.raises(RecipeError, match=message):
+        train(recipes.parse(aligned), say=lambda _: None)
+
+
+def test_one_process_with_several_gpus_is_refused(aligned: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    with pytest.raises(RecipeError, match="accelerate launch --num_processes 4"):
+        train(recipes.parse(aligned), say=lambda _: None)
+
+
+def test_parts_beside_a_whole_model_are_refused(aligned: dict[str, Any]) -> None:
+    aligned["model"]["projector"] = "dci"
+    with pytest.raises(RecipeError, match="`start` is a whole model; projector would change nothing"):
+        recipes.parse(aligned)
