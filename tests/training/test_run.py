@@ -46,7 +46,7 @@ def test_each_stage_changes_what_it_names_and_nothing_else(recipe_content: dict[
 def test_the_model_of_the_lowest_development_loss_is_kept(recipe_content: dict[str, Any]) -> None:
     # a learning rate that blows up after the first epochs: the last weights are not the best ones
     recipe_content["stages"] = [recipe_content["stages"][1]]
-    recipe_content["stages"][0].update(epochs=4, learning_rate=0.3, schedule="constant", evaluations=2)
+    recipe_content["stages"][0].update(epochs=4, learning_rate=3.0, schedule="constant", evaluations=2)
     result = train(recipes.parse(recipe_content), say=lambda _: None)
     history = json.loads((result.folder / "two" / "history.json").read_text())
     losses = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
