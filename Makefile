@@ -4,7 +4,7 @@
 #   make test     the default test suite
 #   make check    formatting, lint, types
 #   make bench-train   one JSON line: our training loop against a plain Trainer
-#   make bench-alignment   JSON lines: a training step with the alignment objective against one without, fifteen minutes
+#   make bench-alignment   JSON lines: a training step with the alignment objective against one without
 #   make bench-matching   JSON lines: our graph matching against exact enumeration, pygmtools and SciPy, four minutes
 #
 # TORCH: how to get PyTorch, for instance

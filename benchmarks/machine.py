@@ -12,15 +12,11 @@ def describe() -> dict[str, Any]:
     """Processor, cores, memory, GPU and the versions that matter for speed."""
     import torch
 
-    name = platform.processor() or platform.machine()
-    try:
-        with open("/proc/cpuinfo") as lines:
-            name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
+    from osler.study.machine import processor_name
+
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
     return {
-        "cpu": name,
+        "cpu": processor_name(),
         "cores": os.cpu_count(),
         "memory_gb": round(pages / 2**30),
         "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from osler.study.grid import BASELINE, VARIANTS, Run, StudyError
+from osler.study.grid import VARIANTS, Run, StudyError
 from osler.study.results import Items, write_items, write_result
 
 if TYPE_CHECKING:
@@ -243,6 +243,3 @@ def _last_logged(history: list[dict[str, Any]]) -> dict[str, float]:
     for entry in history:
         found |= {key: entry[key] for key in entry if key == "loss" or key.startswith("align_")}
     return {key: round(float(value), 5) for key, value in found.items() if key != "align_solver_seconds"}
-
-
-__all__ = ["BASELINE", "Setting", "execute", "recipe_of", "settings_hash", "token_counts"]

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from osler.errors import OslerError, RecipeError
+from osler.training.processes import check_processes
 from osler.training.recipe import ModelSection, Recipe, Stage
 
 Say = Callable[[str], None]
@@ -73,7 +74,7 @@ def train(recipe: Recipe, *, fresh: bool = False, say: Say = print) -> TrainingR
             data[stage.name] = load_stage(stage, seed=recipe.seed)
     _check_model(recipe.model)
     for stage in recipe.stages:
-        _check_processes(stage)
+        check_processes(stage)
     current: Path | None = None
     try:
         if _is_main():
@@ -155,34 +156,6 @@ def _check_model(section: ModelSection) -> None:
         )
 
 
-def _check_processes(stage: Stage) -> None:
-    """Refuse what one process with many GPUs, or many processes, cannot train.
-
-    Raises:
-        RecipeError: says what to type instead.
-    """
-    import torch
-
-    if "WORLD_SIZE" not in os.environ:
-        count = torch.cuda.device_count()
-        if count > 1:
-            raise RecipeError(
-                f"{count} GPUs but one process: start with `accelerate launch --num_processes {count} -m osler train "
-                "...`, or choose one GPU with CUDA_VISIBLE_DEVICES=0"
-            )
-    elif int(os.environ["WORLD_SIZE"]) > 1 and stage.alignment_objective:
-        # data-parallel training with several passes a step wants a gradient for every trainable weight in each step
-        if "autoregressive" not in stage.objectives:
-            raise RecipeError(
-                f"stage {stage.name}: alignment on several processes needs the autoregressive objective too"
-            )
-        if "vision" in stage.train:
-            raise RecipeError(
-                f"stage {stage.name}: alignment on several processes cannot train the vision encoder, whose last "
-                "layers LLaVA does not read"
-            )
-
-
 def starting_model(section: ModelSection, *, seed: int) -> Any:
     """The model a recipe's first stage starts from.
 
@@ -226,6 +199,7 @@ def _run_stage(
     from osler.models import load_model
     from osler.models.load import LoadedModel
     from osler.models.vision_cache import cached_vision
+    from osler.training.alignment.objective import save_head
     from osler.training.collate import Collator, RecordDataset
     from osler.training.components import count_parameters
     from osler.training.trainer import OslerTrainer, latest_checkpoint
@@ -265,7 +239,7 @@ def _run_stage(
         if stage.lora:
             model = model.merge_and_unload()
         model.config.use_cache = True
-        _save_head(model, folder)
+        save_head(model, folder)
         _save_model(LoadedModel(model, loaded.processor), target)
         _write_json(folder / "history.json", history)
         for old in folder.glob("checkpoint-*"):  # the finished stage never resumes; keep the disk free
@@ -342,20 +316,6 @@ def arguments(recipe: Recipe, stage: Stage, folder: Path, records: int, *, has_d
         dataloader_pin_memory=torch.cuda.is_available(),
         use_cpu=not torch.cuda.is_available(),
     )
-
-
-def _save_head(model: Any, folder: Path) -> None:
-    """Take an alignment head off the model and save it apart: what is deployed is the plain model."""
-    from safetensors.torch import save_file
-
-    from osler.training.alignment.objective import detach_head
-
-    head = detach_head(model)
-    if head is not None and head.state_dict():
-        save_file(
-            {name: value.contiguous() for name, value in head.state_dict().items()},
-            folder / "alignment_head.safetensors",
-        )
 
 
 def _save_model(loaded: Any, target: Path) -> None:

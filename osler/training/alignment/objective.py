@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -85,3 +86,13 @@ def detach_head(model: Any) -> AlignmentHead | None:
         delattr(model, HEAD)
         del model._no_split_modules  # the class's own again
     return head
+
+
+def save_head(model: Any, folder: Path) -> None:
+    """Take the head off and write `alignment_head.safetensors` into the stage's folder; nothing where there is none."""
+    from safetensors.torch import save_file
+
+    head = detach_head(model)
+    if head is not None and head.state_dict():
+        weights = {name: value.contiguous() for name, value in head.state_dict().items()}
+        save_file(weights, folder / "alignment_head.safetensors")
