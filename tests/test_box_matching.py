@@ -81,6 +81,6 @@ def test_boxes_without_overlap_are_not_paired():
 
 
 def test_images_of_different_size_are_refused():
-    with pytest.raises(BoxError, match="different|images of"):
+    with pytest.raises(BoxError, match="boxes refer to images of"):
         match_boxes([box(0, 0, 5, 5)], [box(0, 0, 5, 5, side=50)])
     assert np.isclose(match_boxes([box(0, 0, 5, 5)], [box(0, 0, 5, 5)]).iou, 1)
