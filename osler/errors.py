@@ -71,3 +71,7 @@ class ModelError(OslerError):
 
 class EvaluationError(OslerError):
     """An answer file, task or protocol does not fit."""
+
+
+class RewardError(OslerError):
+    """Rewards, their weights or the completions they score do not go together."""
