@@ -74,6 +74,7 @@ _SOURCES = {
     "vqa-rad": ("osler.sources.vqa_rad_source", "VqaRadSource"),
     "omnimedvqa": ("osler.sources.omnimedvqa", "OmniMedVqaSource"),
     "llava-json": ("osler.sources.llava_json", "LlavaJsonSource"),
+    "pascal-voc": ("osler.sources.pascal_voc", "PascalVocSource"),
     "image-csv": ("osler.sources.image_folder", "ImageCsvSource"),
 }
 
