@@ -40,4 +40,4 @@ def boxes_of(corners: Sequence[Sequence[float]], size: Sequence[int]) -> list[Bo
         BoxError: when a box does not fit its image.
     """
     width, height = int(size[0]), int(size[1])
-    return [Box(*(float(number) for number in four), width, height) for four in corners]
+    return [Box(float(x1), float(y1), float(x2), float(y2), width, height) for x1, y1, x2, y2 in corners]

@@ -71,6 +71,9 @@ class Combined:
         self.normalise, self.floor = frozenset(normalise), floor
         self.raw: dict[str, list[float | None]] = {}
         """Raw values of the last call, by reward, for logs."""
+        self.keep_last = False
+        self.last: dict[str, Any] | None = None
+        """Completions and columns of the last call, where `keep_last` asks for them."""
 
     def __call__(self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float | None]:
         """One number a completion.
@@ -81,6 +84,8 @@ class Combined:
         count = len(completions)
         self._check_groups(prompts, count)
         log = columns.get("log_metric")
+        if self.keep_last:
+            self.last = {"completions": list(completions), **columns}
         total = np.zeros(count)
         known = np.zeros(count, dtype=bool)
         self.raw = {}

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from osler.endpoint import ChatEndpoint
 
 PROMPT = """You grade answers of a radiology assistant. You see a question, a reference answer and a candidate answer.
-Say how well the candidate answers the question and agrees with the reference: 0 is wrong or beside the question, 10 is \
-complete and right. Ignore coordinates, style and length.
+Say how well the candidate answers the question and agrees with the reference: 0 is wrong or beside the question, 10 \
+is complete and right. Ignore coordinates, style and length.
 
 Question: {question}
 Reference: {reference}
@@ -28,8 +28,8 @@ Answer with one whole number from 0 to 10 and nothing else."""
 class Judge:
     """Marks of a judge behind any OpenAI-compatible endpoint, divided by 10.
 
-    Each text is asked once and remembered. A failed call or an answer without a mark gives None for that completion, which
-    then goes without this term; `failures` counts them.
+    Each text is asked once and remembered. A failed call or an answer without a mark gives None for that completion,
+    which then goes without this term; `failures` counts them.
 
     Args:
         endpoint: of the judge; a local one unless it was allowed otherwise.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from osler.errors import ModelError
-from osler.models.patch_grid import PatchGrid, Rule, patch_grid
+from osler.models.patch_grid import Rule, patch_grid
 from osler.training.rewards.base import boxes_of, completion_text
 from osler.training.rewards.wording import class_names, find_names, token_spans, tokens_of
 
@@ -47,11 +47,10 @@ class RelevanceSettings:
 class VisionRelevance:
     """Attention mass of the class tokens on the patches of the true region.
 
-    The mean over the tokens T that name a true class, over layers and heads, of
-    `Σ_{j∈R} A_ij`, where A is the post-softmax attention over all permitted keys and R the image tokens in the true
-    boxes. Between 0 and 1; by a model that looks everywhere alike it is |R| / keys. A completion that names no true class
-    gets 0; a record without region, or whose region a crop cut off, gets None. It is a mean, so repeating a class gains
-    nothing.
+    The mean over the tokens T that name a true class, over layers and heads, of `Σ_{j∈R} A_ij`, where A is the
+    post-softmax attention over all permitted keys and R the image tokens in the true boxes. Between 0 and 1; by a model
+    that looks everywhere alike it is |R| / keys. A completion that names no true class gets 0; a record without region,
+    or whose region a crop cut off, gets None. It is a mean, so repeating a class gains nothing.
 
     Attention is that of the policy itself, in one pass over prompt and completion without gradient, in which only the
     rows of T are computed (`osler.models.attention_rows`).
@@ -109,7 +108,7 @@ class VisionRelevance:
         for start in range(0, len(wanted), self.settings.batch_size):
             part = wanted[start : start + self.settings.batch_size]
             found = self._pass(
-                [_with_image(prompts[number], shown[number][0]) for number in part],
+                [with_image(prompts[number], shown[number][0]) for number in part],
                 [list(completion_ids[number]) for number in part],
                 [rows[number] for number in part],
                 [boxes_of(boxes[number], size[number]) for number in part],
@@ -189,8 +188,8 @@ def attention_mass(map_LRK: Tensor, image_P: Tensor, region_N: Tensor, *, denomi
     return mass_LR.mean(-1).clamp(0.0, 1.0)
 
 
-def _with_image(prompt: Any, image: Any) -> Any:
-    """Messages whose image parts hold the picture; TRL passes them so already."""
+def with_image(prompt: Any, image: Any) -> Any:
+    """A conversation whose image parts hold the picture; TRL passes it so already."""
     messages = [{**message, "content": _parts(message["content"])} for message in prompt]
     for message in messages:
         for part in message["content"]:
@@ -203,6 +202,3 @@ def _parts(content: Any) -> list[dict[str, Any]]:
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
     return [dict(part) for part in content]
-
-
-__all__ = ["Denominator", "PatchGrid", "RelevanceSettings", "VisionRelevance", "attention_mass"]

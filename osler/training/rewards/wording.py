@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 Span = tuple[int, int]
 
@@ -38,7 +39,7 @@ def token_spans(ids: Sequence[int], decode: Callable[[Sequence[int]], str]) -> l
         decode: of the tokenizer, without special tokens.
     """
     ends = [len(decode(ids[:count])) for count in range(len(ids) + 1)]
-    return [(start, max(start, end)) for start, end in zip(ends, ends[1:], strict=False)]
+    return [(start, max(start, end)) for start, end in pairwise(ends)]
 
 
 def tokens_of(spans: Sequence[Span], tokens: Sequence[Span]) -> list[int]:
