@@ -71,3 +71,7 @@ class ModelError(OslerError):
 
 class EvaluationError(OslerError):
     """An answer file, task or protocol does not fit."""
+
+
+class EndpointError(OslerError):
+    """A language-model endpoint refuses, fails or answers nonsense. The message names address, status and reason."""
