@@ -272,26 +272,3 @@ def count_labels(records: Iterable[Record]) -> str:
     more = f" and {len(labels) - 20} further labels" if len(labels) > 20 else ""
     bare = len(seen) - len(marked)
     return f"{labels.total()} boxes on {len(marked)} pictures ({listed}{more}); {bare} pictures without."
-
-
-def image_folder(options: Mapping[str, str | None], default: Path) -> Path:
-    """The folder named by images=, or the layout's own.
-
-    Raises:
-        SourceError: when it is no folder.
-    """
-    folder = Path(options.get("images") or default)
-    if not folder.is_dir():
-        raise SourceError(f"{folder}: no such image folder; name it with images=FOLDER")
-    return folder
-
-
-def existing(path: Path, what: str) -> Path:
-    """The path, if there is a file or folder.
-
-    Raises:
-        SourceError: when there is none; says what was looked for.
-    """
-    if not path.exists():
-        raise SourceError(f"{path}: not there; {what}")
-    return path

@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from osler.errors import RecordError, SourceError
-from osler.sources.base import Fetched, Say, check_options
-from osler.sources.box_records import BoxRecords, Mark, existing, image_folder
+from osler.errors import RecordError
+from osler.sources.box_records import BoxRecords, Mark
+from osler.sources.box_source import BoxSource, Layout, choice, existing, image_folder, number
 from osler.sources.safe_xml import Element, read_xml
 
 Origin = Literal[0, 1]
@@ -126,14 +126,14 @@ def _splits(folder: Path, files: Mapping[str, Path], out: BoxRecords) -> dict[st
     return found
 
 
-class PascalVocSource:
+class PascalVocSource(BoxSource):
     """A folder in VOC layout."""
 
     name = "pascal-voc"
     title = "Boxes in PASCAL VOC layout (BCCD ...)"
     licence = "of your data"
     url = "http://host.robots.ox.ac.uk/pascal/VOC/"
-    layout = "verified on BCCD's files"
+    layout: Layout = "verified"
     description = (
         "Pictures with boxes, one XML file each, as in PASCAL VOC and many public sets of it. Boxes that are none are "
         "set aside with file, line and reason."
@@ -148,45 +148,16 @@ class PascalVocSource:
         "url": "home of the data, for the provenance",
     }
 
-    def get(self, folder: Path, *, say: Say | None = None, **options: Any) -> Fetched:
-        """Write `train.jsonl`, `dev.jsonl`, `test.jsonl`, or `records.jsonl` without lists, and what was set aside."""
-        check_options(self, options, required=("from",))
-        given = str(options.get("origin") or 1) if options.get("origin") != 0 else "0"
-        if given not in ("0", "1"):
-            raise SourceError(f"origin={given!r}: want 0 or 1, the number of the first pixel")
-        origin: Origin = 0 if given == "0" else 1
-        smallest = MIN_SIDE if options.get("min_side") in (None, "") else number(options, "min_side")
-        home = Path(options["from"])
-        existing(home, "name the folder that holds Annotations/")
-        images = image_folder(options, home / "JPEGImages")
-        if say is not None:
-            say(f"reading {home}")
+    def read(self, home: Path, options: Mapping[str, Any]) -> tuple[BoxRecords, list[str]]:
+        """Records of all annotation files; split by the lists where there are any."""
+        origin: Origin = 1 if choice(options, "origin", ("1", "0")) == "1" else 0
         out = read(
             home,
-            images,
+            image_folder(options, home / "JPEGImages"),
             origin=origin,
-            min_side=smallest,
+            min_side=number(options, "min_side", MIN_SIDE),
             source=options.get("source") or self.name,
             licence=options.get("licence") or "unstated",
             url=options.get("url") or "",
         )
-        return out.write(folder, remarks=(f"Pixels were counted from {origin}.",))
-
-    def state(self) -> str:
-        """Needs the user's copy."""
-        return f"reads your own copy: from=FOLDER; layout {self.layout}"
-
-
-def number(options: Mapping[str, Any], name: str) -> float:
-    """An option as a number from 0.
-
-    Raises:
-        SourceError: when it is none.
-    """
-    try:
-        value = float(options[name])
-    except ValueError:
-        value = math.nan
-    if not value >= 0 or math.isinf(value):
-        raise SourceError(f"{name}={options[name]!r}: want a number from 0")
-    return value
+        return out, [f"Pixels were counted from {origin}."]
