@@ -165,10 +165,19 @@ class _Placed(NamedTuple):
 
 
 class ParsedBox(NamedTuple):
-    """A box read from text, with its label if the text names one."""
+    """A box read from text.
+
+    Args:
+        box: in pixels of the image.
+        label: what the text's own marks say it holds, or None.
+        start: offset of its first character in the text.
+        end: offset after its last character; several boxes in one pair of marks have the same offsets.
+    """
 
     box: Box
     label: str | None
+    start: int
+    end: int
 
 
 class Rejected(NamedTuple):
@@ -242,7 +251,7 @@ def parse_boxes(text: str, *, format: str | BoxFormat, width: int, height: int) 
         if placed is None:
             rejected.append(Rejected(fragment.text[:120], problem or ""))
             continue
-        items.append(ParsedBox(placed.box, fragment.label))
+        items.append(ParsedBox(placed.box, fragment.label, fragment.start, fragment.start + len(fragment.text)))
         swapped += placed.swapped
         clipped += placed.clipped
     return ParsedBoxes(tuple(items), tuple(rejected), swapped, clipped, len(text) > MAX_TEXT)

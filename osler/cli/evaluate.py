@@ -23,9 +23,16 @@ def evaluate(
         str, typer.Option(help="Way to split, for instance official or image-disjoint; `all` runs each.")
     ] = "",
     limit: Annotated[int | None, typer.Option(help="Only so many items, drawn by a fixed hash.")] = None,
-    controls: Annotated[str, typer.Option(help="Comma list of blank, shuffled, majority; or none.")] = "",
+    controls: Annotated[
+        str, typer.Option(help="Comma list of blank, shuffled, majority, centre-box, mean-box; or none.")
+    ] = "",
     batch_size: Annotated[int, typer.Option(help="Prompts in one forward pass.")] = 8,
-    max_new_tokens: Annotated[int, typer.Option(help="Length limit of an answer.")] = 32,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(help="Length limit of an answer; the benchmark's own unless said.", show_default=False)
+    ] = None,
+    box_format: Annotated[
+        str, typer.Option(help="How the model writes boxes, for instance norm100_xyxy; the records' own unless said.")
+    ] = "",
     allow_incomplete: Annotated[
         bool, typer.Option("--allow-incomplete", help="With --answers: count missing answers as wrong, do not stop.")
     ] = False,
@@ -40,7 +47,7 @@ def evaluate(
     if list_tasks:
         for name in tasks.names():
             entry = tasks.get(name)
-            typer.echo(f"{name:<16} {entry.description}  [{', '.join(entry.conventions)}]")
+            typer.echo(f"{name:<18} {entry.description}  [{', '.join(entry.conventions)}]")
         return
     for value, option in ((task, "--task"), (data, "--data"), (out, "--out")):
         if not value:
@@ -54,6 +61,7 @@ def evaluate(
     for name in conventions:
         folder = out / name if len(conventions) > 1 else out
         common: dict[str, Any] = {"data": data, "out": folder, "split": split, "convention": name, "seed": seed}
+        common["box_format"] = box_format or None
         result: Any
         if answers:
             from osler.evaluation import score_answers
@@ -61,13 +69,12 @@ def evaluate(
             result = score_answers(answers, chosen, allow_incomplete=allow_incomplete, id_prefix=id_prefix, **common)
         else:
             from osler.cli.quiet import quiet
-            from osler.evaluation.run import CONTROLS
             from osler.evaluation.run import evaluate as run
             from osler.models import check_folder
 
             check_folder(model)
             quiet()
-            wanted = CONTROLS if not controls else () if controls == "none" else tuple(controls.split(","))
+            wanted = None if not controls else () if controls == "none" else tuple(controls.split(","))
             result = run(
                 model,
                 chosen,
@@ -86,6 +93,8 @@ def show(result: Any, title: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from osler.evaluation.report_grounding import grounding_tables
+
     conditions = result.scores["conditions"]
     table = Table(title=title, caption="mean with 95 % confidence interval", title_justify="left")
     table.add_column("protocol")
@@ -103,6 +112,13 @@ def show(result: Any, title: str) -> None:
         table.add_row(protocol, *cells)
     console = Console()
     console.print(table)
+    for section in grounding_tables(result.scores):
+        further = Table(title=section.title, caption=section.note, title_justify="left")
+        for column in section.head:
+            further.add_column(column)
+        for row in section.rows:
+            further.add_row(*map(str, row))
+        console.print(further)
     for warning in result.scores.get("warnings", []):
         console.print(f"[yellow]warning:[/] {warning}")
     console.print(f"report: {result.report}")

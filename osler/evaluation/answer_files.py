@@ -10,6 +10,8 @@ from typing import Any
 
 from osler.errors import EvaluationError
 from osler.evaluation import fingerprints
+from osler.evaluation import tasks as task_registry
+from osler.evaluation.controls import WITHOUT_MODEL
 from osler.evaluation.plan import make_plan
 from osler.evaluation.predictions import Prediction, PredictionLog, prediction_of
 from osler.evaluation.run import Evaluation, claim, write_results
@@ -100,9 +102,10 @@ def score_answers(
     allow_incomplete: bool = False,
     id_prefix: str = "",
     image_folder: str | Path | None = None,
+    box_format: str | None = None,
     seed: int = 0,
 ) -> Evaluation:
-    """Score answers that another program wrote. The majority control is added, since it needs no model.
+    """Score answers that another program wrote. Controls that need no model are added.
 
     Every item of the split stays in the denominator. Unknown, missing and contradicting ids stop the scoring; with
     `allow_incomplete` they are counted in the warnings instead, and a missing or contradicting answer scores 0.
@@ -117,15 +120,18 @@ def score_answers(
         allow_incomplete: see above.
         id_prefix: put before every id of the file, for instance "vqa-rad-" where the file has bare numbers.
         image_folder: that image paths are relative to, instead of the task's own.
+        box_format: of grounding tasks: the format that the answers write boxes in, where it is not the records' own.
         seed: of the bootstrap.
 
     Raises:
         EvaluationError: see above; names how many and the first three.
     """
     given = read_answers(answers)
+    task = task_registry.get(task) if isinstance(task, str) else task
+    controls = tuple(control for control in WITHOUT_MODEL if control in task.controls)
     plan = make_plan(
-        task, data=data, split=split, convention=convention, limit=None, controls=("majority",), training=None,
-        image_folder=image_folder, seed=seed,
+        task, data=data, split=split, convention=convention, limit=None, controls=controls, training=None,
+        image_folder=image_folder, seed=seed, box_format=box_format,
     )  # fmt: skip
     texts = {id_prefix + item: text for item, text in given.answers.items()}
     contradictions = {id_prefix + item for item in given.contradictions}
@@ -151,6 +157,7 @@ def score_answers(
         "data_hash": plan.data_hash,
         "limit": None,
         "max_side": None,
+        **({"box_format": box_format} if plan.task.states_boxes else {}),
         "seed": seed,
         "decoding": {"decoding": "unknown: answers were read from a file"},
         "versions": fingerprints.versions(),
@@ -160,10 +167,10 @@ def score_answers(
     claim(out, settings, resume=False)
     by_id = dict(zip((item.id for item in plan.items), plan.records, strict=True))
     predictions: list[Prediction] = [prediction_of(item, "real", texts.get(item.id)) for item in plan.items]
-    if plan.majority:
+    for control, fixed in plan.without_model.items():
         for item in plan.items:
-            text, fell = plan.majority.answer(by_id[item.id])
-            predictions.append(prediction_of(item, "majority", text, note="fall-back" if fell else None))
+            text, fell = fixed.answer(by_id[item.id])
+            predictions.append(prediction_of(item, control, text, note="fall-back" if fell else None))
     with PredictionLog(out / "predictions.jsonl", resume=False) as log:
         log.add(predictions)
     scores = assemble_scores(plan, settings, predictions, seed=seed)

@@ -42,19 +42,22 @@ def compare_runs(first: str | Path, second: str | Path, *, condition: str = "rea
     answers = [{p.item: p.answer for p in run[1] if p.condition == condition} for run in (left, right)]
     if not answers[0] or not answers[1]:
         raise EvaluationError(f"condition {condition!r} is not in both of {first} and {second}")
-    items = [_item(p) for p in left[1] if p.condition == condition and p.item in answers[1]]
+    # each run's own items: models of two families may write boxes in two formats
+    shared = answers[0].keys() & answers[1].keys()
+    items = [[_item(p) for p in run[1] if p.condition == condition and p.item in shared] for run in (left, right)]
     differences = {}
     for name in names:
-        scored = [score_items(registry.get(name), items, given) for given in answers]
+        scored = [score_items(registry.get(name), own, given) for own, given in zip(items, answers, strict=True)]
         result = compare(name, scored[0], scored[1], seed=seed)
         if result:
             differences[name] = result
-    differing = [key for key in ("decoding", "versions", "max_side") if left[0].get(key) != right[0].get(key)]
+    settings = ("decoding", "versions", "max_side", "box_format")
+    differing = [key for key in settings if left[0].get(key) != right[0].get(key)]
     return {
         "first": {"out": str(first), "model": left[0]["model"]},
         "second": {"out": str(second), "model": right[0]["model"]},
         "condition": condition,
-        "items": len(items),
+        "items": len(shared),
         "settings_that_differ": differing,
         "protocols": differences,
     }
@@ -87,4 +90,5 @@ def _item(prediction: Prediction) -> Item:
         images=prediction.images,
         cluster=" ".join(prediction.images) or prediction.item,
         options=prediction.options,
+        regions=prediction.regions,
     )

@@ -6,6 +6,7 @@
   give for the same question type on the substitute image equals the item's reference: answering rightly would be
   answering against the image shown. Items without such a partner are counted and left out of the pair.
 - `majority`: the commonest answer of the *training* split for the item's question and answer type.
+- `centre-box`, `mean-box`: of grounding tasks, see `osler.evaluation.box_controls`.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from osler.errors import EvaluationError
 from osler.evaluation.protocols.vqa_text import normalise
 from osler.records import Record
 
-Control = Literal["blank", "shuffled", "majority"]
+Control = Literal["blank", "shuffled", "majority", "centre-box", "mean-box"]
 CONTROLS: tuple[Control, ...] = get_args(Control)
+WITHOUT_MODEL: tuple[Control, ...] = ("majority", "centre-box", "mean-box")
 UNKNOWN_TYPE = "unknown"
 
 
@@ -67,6 +69,7 @@ def shuffle_images(
     *,
     pool: Sequence[Record] | None = None,
     reference: Callable[[Record], str] = lambda record: record.answer,
+    alike: Callable[[Record, Sequence[Record]], bool] = lambda record, others: False,
     seed: int = 0,
 ) -> Shuffle:
     """Choose a substitute image for every item.
@@ -79,13 +82,16 @@ def shuffle_images(
         records: items to give substitutes to.
         pool: records that partners are taken from; default: `records`.
         reference: gold answer of a record.
+        alike: (item, items of the same question type on a substitute image) -> whether the substitute would not do.
         seed: of the choice.
     """
     answers: dict[tuple[_Images, str], set[str]] = defaultdict(set)
+    about: dict[tuple[_Images, str], list[Record]] = defaultdict(list)
     holders: dict[_Images, Record] = {}
     for record in pool if pool is not None else records:
         if record.images:
             answers[_images(record), question_type(record)].add(normalise(reference(record)))
+            about[_images(record), question_type(record)].append(record)
             kept = holders.setdefault(_images(record), record)
             if record.id < kept.id:
                 holders[_images(record)] = record
@@ -102,7 +108,9 @@ def shuffle_images(
             same_subject = record.subject is not None and record.subject == holder.subject
             told = answers.get((images, kind))
             fits = len(images) == len(record.images) and own.isdisjoint(path for path, _ in images)
-            if fits and not same_subject and told and gold not in told:
+            if not (fits and not same_subject and told and gold not in told):
+                continue
+            if not alike(record, about[images, kind]):
                 donors[record.id] = holder
                 break
         else:

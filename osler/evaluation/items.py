@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from osler.evaluation.controls import UNKNOWN_TYPE, blank_image, question_type
+from osler.evaluation.protocols.regions import Regions
 from osler.evaluation.tasks.base import Task
 from osler.records import ImageRef, Record
 
@@ -32,6 +33,7 @@ class Item:
             together; slices of one volume count as one image.
         options: candidate answers in the order shown, where the task has them.
         tags: of the record, those that the task groups its scores by; "unknown" where the record lacks one.
+        regions: true boxes with their classes, and the format that boxes are written in; None where the task has none.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Item:
     cluster: str
     options: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    regions: Regions | None = None
 
 
 def to_item(task: Task, record: Record) -> Item:
@@ -58,6 +61,7 @@ def to_item(task: Task, record: Record) -> Item:
         cluster=" ".join(images) or record.id,
         options=task.options(record),
         tags={tag: record.tags.get(tag, UNKNOWN_TYPE) for tag in task.groups},
+        regions=task.regions(record),
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from osler import box_formats
 from osler.errors import EvaluationError
 from osler.evaluation import fingerprints
 from osler.evaluation import tasks as task_registry
@@ -30,9 +31,18 @@ class Plan:
     data_hash: str
     shuffle: Shuffle | None
     majority: Majority | None
+    boxes: Mapping[Control, Majority]
+    """Controls that answer with a fixed box."""
+    box_format: str | None
+    """Asked for in place of the records' own; None where it was left."""
     warnings: tuple[str, ...]
     shared_images: int | None
     """Test images that the training part holds too; None when the training part is unknown."""
+
+    @property
+    def without_model(self) -> dict[Control, Majority]:
+        """Controls that are answered without a model."""
+        return {**({"majority": self.majority} if self.majority else {}), **self.boxes}
 
 
 def make_plan(
@@ -42,17 +52,25 @@ def make_plan(
     split: str,
     convention: str | None,
     limit: int | None,
-    controls: Sequence[Control],
+    controls: Sequence[Control] | None,
     training: Sequence[Record] | None,
     image_folder: str | Path | None,
     seed: int,
+    box_format: str | None = None,
 ) -> Plan:
     """Read and check everything that needs no model, so that a fault shows before a model is loaded.
 
     Raises:
-        EvaluationError: no items, unknown convention, items that cannot be scored, absent images.
+        EvaluationError: no items, unknown convention, control or box format, items that cannot be scored, absent
+            images.
     """
     task = task_registry.get(task) if isinstance(task, str) else task
+    controls = task.controls if controls is None else controls
+    unknown = [control for control in controls if control not in task.controls]
+    if unknown:
+        raise EvaluationError(f"task {task.name}: no control {unknown[0]!r} (there are: {', '.join(task.controls)})")
+    if box_format is not None and not task.states_boxes:
+        raise EvaluationError(f"task {task.name} has no boxes; leave box_format={box_format!r} out")
     convention = convention or task.conventions[0]
     if convention not in task.conventions:
         raise EvaluationError(f"task {task.name}: no convention {convention!r} ({', '.join(task.conventions)})")
@@ -68,6 +86,10 @@ def make_plan(
             f"task {task.name}: none of the {len(loaded)} records of split {split!r} of {data} is an item of this task "
             f"({task.description}); want {task.wanted}"
         )
+    own_format = everything
+    if box_format is not None:
+        box_formats.get(box_format)
+        everything = [task.restated(record, box_format) for record in everything]
     problems = task.validate(everything)
     if problems:
         shown = "; ".join(f"{p.item}: {p.reason}" + (f" ({p.protocol})" if p.protocol else "") for p in problems[:3])
@@ -102,6 +124,9 @@ def make_plan(
     known = task.select(learned) if learned else []
     if "majority" in controls and not known:
         warnings.append("The majority control was not run: it needs training records, and there are none.")
+    boxes = {name: answers for name, answers in task.box_controls(known).items() if name in controls}
+    if "mean-box" in controls and "mean-box" not in boxes:
+        warnings.append("The mean-box control was not run: it needs training boxes, and there are none.")
     return Plan(
         task=task,
         split=split,
@@ -110,11 +135,14 @@ def make_plan(
         records=records,
         items=[to_item(task, record) for record in records],
         total=len(everything),
-        data_hash=fingerprints.hash_data(records, folder),
-        shuffle=shuffle_images(records, pool=everything, reference=task.reference, seed=seed)
+        # of the data as they are: in whichever format boxes are asked for, it is the same benchmark
+        data_hash=fingerprints.hash_data([record for record in own_format if record.id in chosen], folder),
+        shuffle=shuffle_images(records, pool=everything, reference=task.reference, alike=task.alike, seed=seed)
         if "shuffled" in controls
         else None,
         majority=task.majority(known) if "majority" in controls and known else None,
+        boxes=boxes,
+        box_format=box_format,
         warnings=tuple(warnings),
         shared_images=shared,
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from osler.errors import EvaluationError
+from osler.errors import BoxError, EvaluationError
 from osler.evaluation.items import Item
+from osler.evaluation.protocols.regions import Regions
 
 if TYPE_CHECKING:
     from osler.evaluation.runners.base import Answer
@@ -22,7 +23,7 @@ class Prediction:
 
     Args:
         item: id of the record.
-        condition: "real", "blank", "shuffled" or "majority".
+        condition: "real", or the name of a control.
         answer: generated text; None when there is none (an answer file that lacks the item).
         question: as asked.
         reference: gold answer.
@@ -34,6 +35,7 @@ class Prediction:
         finished: False when the answer was cut at the length limit.
         note: for instance "fall-back" of the majority control.
         options: candidate answers, where the task has them.
+        regions: true boxes and the format of the answer's, where the task has them.
     """
 
     item: str
@@ -49,13 +51,23 @@ class Prediction:
     finished: bool | None = None
     note: str | None = None
     options: tuple[str, ...] = ()
+    regions: Regions | None = None
+
+
+def _line(prediction: Prediction) -> bytes:
+    fields = asdict(replace(prediction, regions=None))
+    fields["regions"] = prediction.regions.to_json() if prediction.regions else None
+    return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
 
 
 def _parse(line: bytes, *, path: Path, number: int) -> Prediction:
     try:
         fields = json.loads(line)
+        # files of older versions have neither options nor regions
+        regions = fields.get("regions")
+        fields["regions"] = None if regions is None else Regions.from_json(regions)
         return Prediction(**{**fields, "images": tuple(fields["images"]), "options": tuple(fields.get("options", ()))})
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, BoxError) as error:
         raise EvaluationError(
             f"{path}:{number}: not a prediction ({error}); the file was altered, start anew with resume=False"
         ) from error
@@ -109,7 +121,7 @@ class PredictionLog:
         """Write predictions and, with `sync`, wait until they are on the disk."""
         for prediction in predictions:
             self._keep(prediction)
-            self._file.write(json.dumps(asdict(prediction), ensure_ascii=False).encode() + b"\n")
+            self._file.write(_line(prediction))
         if sync:
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -162,4 +174,5 @@ def prediction_of(
         finished=answer.finished if answer else None,
         note=note,
         options=item.options,
+        regions=item.regions,
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from osler.errors import OslerError
+from osler.evaluation.report_grounding import grounding_sections
 from osler.evaluation.report_scores import CONDITION_NAMES, score_view
 from osler.evaluation.report_sections import (
     Example,
@@ -112,7 +113,9 @@ def report_evaluation(evaluation: Evaluation, *, examples: int = 6) -> Path:
     if scores["warnings"]:
         sections.append(TextSection(title="Read this first", warnings=scores["warnings"]))
     sections.append(ScoresSection(title="Scores", results=[("", scores)]))
-    shown = example_items(evaluation, count=examples)
+    boxes = grounding_sections(evaluation, examples=examples)
+    sections += boxes
+    shown = [] if any(section.kind == "examples" for section in boxes) else example_items(evaluation, count=examples)
     if shown:
         note = "Chosen by position in the file, not by success."
         sections.append(ExampleSection(title="Examples", examples=shown, note=note))

@@ -12,12 +12,21 @@ from osler.evaluation.whiskers import COLOURS, Whisker, whiskers
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-_SHORT = {"real": "real", "blank": "blank", "shuffled": "another's", "majority": "majority"}
+_SHORT = {
+    "real": "real",
+    "blank": "blank",
+    "shuffled": "another's",
+    "majority": "majority",
+    "centre-box": "centre box",
+    "mean-box": "mean box",
+}
 CONDITION_NAMES = {
     "real": "real image",
     "blank": "blank image",
     "shuffled": "another's image",
     "majority": "majority answer",
+    "centre-box": "box in the centre",
+    "mean-box": "mean training box",
 }
 
 
@@ -146,16 +155,20 @@ def _class_table(name: str, real: Sequence[tuple[str, Mapping[str, Any]]]) -> di
 def _differences(scores: Mapping[str, Any]) -> dict[str, Any]:
     """Table of paired losses: real image minus blank, and minus another's image."""
     found = {(entry["protocol"], entry["second"]): entry for entry in scores["differences"]}
+    boxes = [name for name in ("centre-box", "mean-box") if any(second == name for _, second in found)]
     rows = []
     for protocol in dict.fromkeys(entry["protocol"] for entry in scores["differences"]):
         blank, shuffled = found.get((protocol, "blank")), found.get((protocol, "shuffled"))
         if blank or shuffled:
-            rows.append([protocol, _difference(blank), _difference(shuffled), _kept(blank)])
+            fixed = [_difference(found.get((protocol, name))) for name in boxes]
+            rows.append([protocol, _difference(blank), _difference(shuffled), *fixed, _kept(blank)])
     same = [
         f"{share * 100:.0f}% of the answers are word for word the same with {_SHOWN[condition]}."
         for condition, share in scores["same_answer"].items()
     ]
-    return {"head": ["protocol", "real − blank", "real − another's", "kept with blank"], "rows": rows, "same": same}
+    head = ["protocol", "real − blank", "real − another's", *(f"real − {_SHORT[name]}" for name in boxes)]
+    head.append("kept with blank")
+    return {"head": head, "rows": rows, "same": same}
 
 
 _SHOWN = {"blank": "a blank image", "shuffled": "another's image"}
@@ -177,7 +190,7 @@ def _kept(entry: Mapping[str, Any] | None) -> str:
 
 def _facts(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
     task, decoding = scores["task"], scores["decoding"]
-    shuffled, majority = scores["controls"].get("shuffled"), scores["controls"].get("majority")
+    shuffled = scores["controls"].get("shuffled")
     facts = [
         ("model", f"{scores['model']['name']}, sha256 {scores['model']['fingerprint'][:16]}"),
         ("task", f"{task['name']} v{task['version']}, split {task['split']} ({task['convention']})"),
@@ -194,13 +207,18 @@ def _facts(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(
             ("another's image", f"{shuffled['paired']} items paired, {shuffled['without_partner']} without partner")
         )
-    if majority:
-        facts.append(
-            (
-                "majority answer",
-                f"of {majority['training_records']} {majority['computed_on']} "
-                f"by {majority.get('by', 'question and answer type')}, "
-                f"{majority['fall_backs']} fall-backs",
+    for name, control in scores["controls"].items():
+        if "fall_backs" in control:
+            facts.append(
+                (
+                    CONDITION_NAMES[name],
+                    f"of {control['training_records']} {control['computed_on']} "
+                    f"by {control.get('by', 'question and answer type')}, "
+                    f"{control['fall_backs']} fall-backs",
+                )
             )
-        )
+    if "boxes" in scores:
+        best = scores["boxes"]["reference_iou"]
+        rounded = "" if best is None else f"; the reference answers themselves have a mean IoU of {best * 100:.1f}"
+        facts.append(("boxes", f"written as {', '.join(scores['boxes']['formats'])}{rounded}"))
     return facts

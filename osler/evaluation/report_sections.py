@@ -140,7 +140,7 @@ class ScoresSection:
 
     title: str
     results: Sequence[tuple[str, Mapping[str, Any]]]
-    conditions: Sequence[str] = ("real", "blank", "shuffled", "majority")
+    conditions: Sequence[str] = ("real", "blank", "shuffled", "majority", "centre-box", "mean-box")
     question_types: bool = True
     kind: str = field(default="scores", init=False)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from osler.errors import EvaluationError
 from osler.evaluation import fingerprints
-from osler.evaluation.controls import CONTROLS, Control
+from osler.evaluation.controls import CONTROLS, WITHOUT_MODEL, Control
 from osler.evaluation.items import Item, to_request
 from osler.evaluation.plan import Plan, make_plan
 from osler.evaluation.predictions import Prediction, PredictionLog, prediction_of
@@ -59,13 +59,14 @@ def evaluate(
     convention: str | None = None,
     limit: int | None = None,
     batch_size: int = 8,
-    max_new_tokens: int = 32,
+    max_new_tokens: int | None = None,
     max_side: int | None = None,
-    controls: Sequence[Control] = CONTROLS,
+    controls: Sequence[Control] | None = None,
     training: Sequence[Record] | None = None,
     image_folder: str | Path | None = None,
     device: str | None = None,
     dtype: str | None = None,
+    box_format: str | None = None,
     seed: int = 0,
     resume: bool = True,
     progress: bool = True,
@@ -83,14 +84,17 @@ def evaluate(
         convention: way to split; the task's first by default.
         limit: only so many items, chosen by hash of id and seed (not the first ones of the file).
         batch_size: prompts in one forward pass.
-        max_new_tokens: length limit of an answer.
+        max_new_tokens: length limit of an answer; the task's by default.
         max_side: shrink images to this long side in pixels before the model's processor sees them.
-        controls: any of "blank", "shuffled", "majority".
+        controls: any of "blank", "shuffled", "majority" and, for grounding, "centre-box" and "mean-box"; all that the
+            task has by default.
         training: records that the model learned from, instead of the task's own training part: for the majority
             control and the warning about shared images.
         image_folder: that image paths are relative to, instead of the task's own.
         device: torch device.
         dtype: "float32", "bfloat16" or "float16"; float32 on the CPU by default.
+        box_format: of grounding tasks: the format that the model writes boxes in (`osler.box_formats`), where it is not
+            that of the records; boxes in questions and references are then written in it too.
         seed: of shuffling, limit and bootstrap.
         resume: continue predictions that lie in `out`; False starts anew.
         progress: show a bar with the time left.
@@ -103,13 +107,12 @@ def evaluate(
         >>> result = evaluate("runs/demo/model", "vqa-rad", data="vqa_rad", out="runs/eval")  # doctest: +SKIP
         >>> result.scores["conditions"]["real"]["protocols"]["yes-no"]["mean"]
     """
-    unknown = [control for control in controls if control not in CONTROLS]
-    if unknown:
-        raise EvaluationError(f"no control {unknown[0]!r} (there are: {', '.join(CONTROLS)})")
     plan = make_plan(
         task, data=data, split=split, convention=convention, limit=limit, controls=controls, training=training,
-        image_folder=image_folder, seed=seed,
+        image_folder=image_folder, seed=seed, box_format=box_format,
     )  # fmt: skip
+    controls = plan.task.controls if controls is None else controls
+    max_new_tokens = plan.task.max_new_tokens if max_new_tokens is None else max_new_tokens
     runner = _runner(model, batch_size=batch_size, max_new_tokens=max_new_tokens, device=device, dtype=dtype)
     settings = {
         "model": {"name": runner.name, "fingerprint": runner.fingerprint()},
@@ -117,6 +120,7 @@ def evaluate(
         "data_hash": plan.data_hash,
         "limit": limit,
         "max_side": max_side,
+        **({"box_format": box_format} if plan.task.states_boxes else {}),
         "seed": seed,
         "decoding": runner.settings(),
         "versions": fingerprints.versions(),
@@ -190,13 +194,13 @@ def _ask_all(
     for condition in ("real", *(control for control in CONTROLS if control in controls)):
         for item in plan.items:
             usable = condition != "shuffled" or (plan.shuffle is not None and item.id in plan.shuffle.donors)
-            if usable and not log.has(item.id, condition) and condition != "majority":
+            if usable and not log.has(item.id, condition) and condition not in WITHOUT_MODEL:
                 jobs.append((condition, item))
-    if plan.majority and "majority" in controls:
+    for control, fixed in plan.without_model.items():
         for item in plan.items:
-            if not log.has(item.id, "majority"):
-                text, fell_back = plan.majority.answer(by_id[item.id])
-                log.add([prediction_of(item, "majority", text, note="fall-back" if fell_back else None)], sync=False)
+            if not log.has(item.id, control):
+                text, fell_back = fixed.answer(by_id[item.id])
+                log.add([prediction_of(item, control, text, note="fall-back" if fell_back else None)], sync=False)
     # One order for all conditions, by length, so that batches hold prompts of like length.
     jobs.sort(key=lambda job: (job[0] != "real", job[0], len(job[1].question), job[1].id))
     size = batch_size * _CHUNK_BATCHES

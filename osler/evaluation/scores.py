@@ -8,10 +8,13 @@ from typing import Any, NamedTuple
 
 from osler.evaluation import classification, statistics
 from osler.evaluation import protocols as registry
+from osler.evaluation.controls import WITHOUT_MODEL
+from osler.evaluation.grounding_scores import grounding_summary
 from osler.evaluation.items import Item
 from osler.evaluation.plan import Plan
 from osler.evaluation.predictions import Prediction
 from osler.evaluation.protocols.base import Protocol, Score
+from osler.evaluation.protocols.class_names import joined
 from osler.evaluation.protocols.vqa_text import normalise
 
 SCHEMA_VERSION = 1
@@ -22,6 +25,8 @@ _BINARY = frozenset(
         "closed-whole-word",
         "llava-med-closed",
         "logra-med-nearest-option",
+        "recognition-lenient",
+        "recognition-strict",
         "strict-exact-match",
         "yes-no",
     }
@@ -46,11 +51,11 @@ def score_items(protocol: Protocol, items: Sequence[Item], answers: dict[str, st
     """
     scored = []
     for item in items:
-        if protocol.applies(answer_type=item.answer_type, reference=item.reference, options=item.options):
+        known: dict[str, Any] = {"options": item.options, "regions": item.regions}
+        if protocol.applies(answer_type=item.answer_type, reference=item.reference, **known):
             text = answers.get(item.id)
-            score = Score(value=0.0, parsed=False)
-            if text is not None:
-                score = protocol.score(text, item.reference, options=item.options)
+            # an absent answer scores what an empty one does
+            score = protocol.score(text or "", item.reference, **known)
             scored.append(Scored(item, score, text is None))
     return scored
 
@@ -61,6 +66,19 @@ def _interval(scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
     values = [entry.score.value for entry in scored]
     result = statistics.interval(values, clusters=[entry.item.cluster for entry in scored], seed=seed)
     return {"mean": result.mean, "low": result.low, "high": result.high, "n": result.n, "clusters": result.clusters}
+
+
+def _chooses(protocol: Protocol) -> bool:
+    return protocol.needs_options and not protocol.counts_classes
+
+
+def _gold(item: Item) -> str:
+    return item.reference if item.regions is None else joined(item.regions.names)
+
+
+def _chance(item: Item) -> float:
+    """Score of naming one option at random: nothing where several classes, or none, are to be named."""
+    return 1 / len(item.options) if item.regions is None or len(item.regions.names) == 1 else 0.0
 
 
 def _choices(scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
@@ -74,12 +92,12 @@ def _choices(scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
         return None if text is None else (item.tags.get("dataset", ""), item.question_type, normalise(text))
 
     found = classification.class_scores(
-        [label(entry, entry.item.reference) for entry in scored],
+        [label(entry, _gold(entry.item)) for entry in scored],
         [label(entry, entry.score.choice) for entry in scored],
         clusters=[entry.item.cluster for entry in scored],
         seed=seed,
     )
-    return {"chance": sum(1 / len(entry.item.options) for entry in scored) / len(scored), **asdict(found)}
+    return {"chance": sum(_chance(entry.item) for entry in scored) / len(scored), **asdict(found)}
 
 
 def _by_tag(protocol: Protocol, scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
@@ -91,7 +109,7 @@ def _by_tag(protocol: Protocol, scored: Sequence[Scored], *, seed: int) -> dict[
         tag: {
             value: {
                 **_interval(entries, seed=seed),
-                **({"choices": _choices(entries, seed=seed)} if protocol.needs_options else {}),
+                **({"choices": _choices(entries, seed=seed)} if _chooses(protocol) else {}),
             }
             for value, entries in sorted(groups.items())
         }
@@ -124,7 +142,8 @@ def summarise(protocol: Protocol, items: Sequence[Item], scored: Sequence[Scored
             for kind in kinds
         },
         "by_tag": _by_tag(protocol, scored, seed=seed),
-        **({"choices": _choices(scored, seed=seed)} if protocol.needs_options else {}),
+        **({"choices": _choices(scored, seed=seed)} if _chooses(protocol) else {}),
+        **grounding_summary(protocol, scored, seed=seed),
     }
 
 
@@ -176,9 +195,24 @@ def score_conditions(
             if difference:
                 differences.append({"first": "real", "second": condition, "protocol": name, **difference})
         both = [item for item in given if answers["real"].get(item) is not None]
-        if both and condition != "majority":
+        if both and condition not in WITHOUT_MODEL:
             same[condition] = sum(answers["real"][item] == given[item] for item in both) / len(both)
     return {"conditions": conditions, "differences": differences, "same_answer": same}
+
+
+def _boxes_of(plan: Plan) -> dict[str, Any]:
+    """How boxes are written, and what their rounding leaves to be earned: mean IoU of the reference answers."""
+    if not plan.task.states_boxes:
+        return {}
+    references: dict[str, str | None] = {item.id: item.reference for item in plan.items}
+    best = score_items(registry.get("grounding-iou"), plan.items, references)
+    return {
+        "boxes": {
+            "formats": sorted({item.regions.box_format for item in plan.items if item.regions}),
+            "items_without_region": sum(not item.regions.boxes for item in plan.items if item.regions),
+            "reference_iou": sum(entry.score.value for entry in best) / len(best) if best else None,
+        }
+    }
 
 
 def assemble_scores(
@@ -204,13 +238,12 @@ def assemble_scores(
     if plan.shuffle is not None:
         without = plan.shuffle.without_partner
         controls["shuffled"] = {"paired": len(plan.shuffle.donors), "without_partner": len(without), "seed": seed}
-    if plan.majority is not None:
-        fallbacks = sum(p.note == "fall-back" for p in predictions if p.condition == "majority")
-        controls["majority"] = {
+    for name, fixed in plan.without_model.items():
+        controls[name] = {
             "computed_on": "training records",
-            "training_records": plan.majority.trained_on,
-            "by": plan.majority.by,
-            "fall_backs": fallbacks,
+            "training_records": fixed.trained_on,
+            "by": fixed.by,
+            "fall_backs": sum(p.note == "fall-back" for p in predictions if p.condition == name),
         }
     return {
         "schema_version": SCHEMA_VERSION,
@@ -224,6 +257,7 @@ def assemble_scores(
             "images": clusters,
             "test_images_in_training": plan.shared_images,
         },
+        **_boxes_of(plan),
         "statistics": {
             "interval": "percentile bootstrap of whole images with all their questions",
             "level": statistics.LEVEL,

@@ -137,7 +137,8 @@ def bootstrap_means(
     return np.concatenate([(drawn @ sums) / (drawn @ counts) for drawn in draws(len(sums), resamples, seed)])
 
 
-def _ends(means: npt.NDArray[np.float64], level: float) -> tuple[float, float]:
+def ends(means: npt.NDArray[np.float64], level: float = LEVEL) -> tuple[float, float]:
+    """Lower and upper end of the percentile interval of resampled means."""
     tail = (1.0 - level) / 2.0
     low, high = np.quantile(means, [tail, 1.0 - tail])
     return float(low), float(high)
@@ -164,7 +165,7 @@ def interval(
         EvaluationError: when there are no values.
     """
     means = bootstrap_means(values, clusters=clusters, resamples=resamples, seed=seed)
-    low, high = _ends(means, level)
+    low, high = ends(means, level)
     return Interval(
         mean=float(np.mean(values)),
         low=low,
@@ -173,6 +174,50 @@ def interval(
         clusters=len(set(clusters)) if clusters is not None else len(values),
         level=level,
         resamples=resamples,
+    )
+
+
+def ratio_interval(
+    numerators: Sequence[float],
+    denominators: Sequence[float],
+    *,
+    clusters: Sequence[Hashable] | None = None,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval | None:
+    """Percentile bootstrap interval of a ratio of two sums over items, for instance boxes found / boxes stated.
+
+    Resamples whose denominator is 0 are left out.
+
+    Args:
+        numerators: one number per item.
+        denominators: one number per item, not negative.
+        clusters: one key per item, normally the image.
+        level: nominal coverage.
+        resamples: number of bootstrap samples.
+        seed: makes the interval reproducible.
+
+    Returns:
+        The interval, whose `mean` is the ratio; None when the denominators are all 0.
+
+    Raises:
+        EvaluationError: when the lengths differ.
+    """
+    if len(numerators) != len(denominators):
+        raise EvaluationError(f"a ratio needs the same items: {len(numerators)} against {len(denominators)} numbers")
+    if not sum(denominators):
+        return None
+    above, sizes = _cluster_sums(np.asarray(numerators, dtype=np.float64), clusters)
+    below, _ = _cluster_sums(np.asarray(denominators, dtype=np.float64), clusters)
+    found = []
+    for drawn in draws(len(sizes), resamples, seed):
+        bottom = drawn @ below
+        found.append((drawn @ above)[bottom > 0] / bottom[bottom > 0])
+    low, high = ends(np.concatenate(found), level)
+    ratio = float(sum(numerators) / sum(denominators))
+    return Interval(
+        mean=ratio, low=low, high=high, n=len(numerators), clusters=len(sizes), level=level, resamples=resamples
     )
 
 

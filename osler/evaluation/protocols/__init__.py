@@ -1,4 +1,4 @@
-"""Protocols: pure functions of strings that turn an answer and its reference into a `Score`.
+"""Protocols: pure functions of strings and boxes that turn an answer and its reference into a `Score`.
 
 A new protocol is one file with a `PROTOCOL`, named in `_FILES`. Names that begin with `llava-med-` behave like released
 code, faults included, and so do those that begin with `logra-med-`; the others are ours.
@@ -10,17 +10,23 @@ from difflib import get_close_matches
 from importlib import import_module
 
 from osler.errors import EvaluationError
-from osler.evaluation.protocols.base import AnswerType, Protocol, Score
+from osler.evaluation.protocols.base import AnswerType, ClassCounts, Protocol, Score
 
-__all__ = ["AnswerType", "Protocol", "Score", "get", "names"]
+__all__ = ["AnswerType", "ClassCounts", "Protocol", "Score", "get", "names"]
 
 _FILES = {
     "candidate-whole-word": "candidate_whole_word",
     "closed-whole-word": "closed_whole_word",
+    "grounding-acc50": "grounding_acc50",
+    "grounding-dice": "grounding_dice",
+    "grounding-iou": "grounding_iou",
+    "grounding-labelled": "grounding_labelled",
     "llava-med-closed": "llava_med_closed",
     "llava-med-exact-match": "llava_med_exact_match",
     "llava-med-open-recall": "llava_med_open_recall",
     "logra-med-nearest-option": "logra_med_nearest_option",
+    "recognition-lenient": "recognition_lenient",
+    "recognition-strict": "recognition_strict",
     "strict-exact-match": "strict_exact_match",
     "token-f1": "token_f1",
     "yes-no": "yes_no",

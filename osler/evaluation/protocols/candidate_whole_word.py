@@ -13,11 +13,8 @@ def _words(text: str) -> list[str]:
     return [word for word in (word.strip(_EDGES) for word in normalise(text).split()) if word]
 
 
-def named_options(text: str, options: tuple[str, ...]) -> tuple[str, ...]:
-    """Options whose words stand in a text in a row, whole words only, after VQA normalisation.
-
-    An option that occurs only inside a longer one is not named: "viral pneumonia" does not name "pneumonia".
-    """
+def named_in_order(text: str, options: tuple[str, ...]) -> tuple[str, ...]:
+    """Every mention of an option in a text, in the order of the text; see `named_options`."""
     words = _words(text)
     spans = []
     for option in options:
@@ -25,11 +22,19 @@ def named_options(text: str, options: tuple[str, ...]) -> tuple[str, ...]:
         for start in range(len(words) - len(wanted) + 1 if wanted else 0):
             if words[start : start + len(wanted)] == wanted:
                 spans.append((start, start + len(wanted), option))
-    named = {
+    return tuple(
         option
-        for start, end, option in spans
+        for start, end, option in sorted(spans, key=lambda span: span[:2])
         if not any(low <= start and end <= high and high - low > end - start for low, high, _ in spans)
-    }
+    )
+
+
+def named_options(text: str, options: tuple[str, ...]) -> tuple[str, ...]:
+    """Options whose words stand in a text in a row, whole words only, after VQA normalisation.
+
+    An option that occurs only inside a longer one is not named: "viral pneumonia" does not name "pneumonia".
+    """
+    named = set(named_in_order(text, options))
     return tuple(option for option in options if option in named)
 
 

@@ -10,7 +10,17 @@ from osler.evaluation.tasks.base import Problem, Task
 
 __all__ = ["Problem", "Task", "get", "names", "register"]
 
-_FILES = {"classify-vqa": "classify_vqa", "records": "records", "vqa-rad": "vqa_rad"}
+_FILES = {
+    "abnormality": "abnormality",
+    "bccd-grounding": "bccd_grounding",
+    "classify-vqa": "classify_vqa",
+    "ms-cxr": "ms_cxr",
+    "phantom-grounding": "phantom_grounding",
+    "records": "records",
+    "refcoco-json": "refcoco_json",
+    "sample-lesions": "sample_lesions",
+    "vqa-rad": "vqa_rad",
+}
 _REGISTERED: dict[str, Task] = {}
 
 

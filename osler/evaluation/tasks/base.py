@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from osler.errors import EvaluationError
 from osler.evaluation import protocols
-from osler.evaluation.controls import Majority, majority_answers
+from osler.evaluation.controls import Control, Majority, majority_answers
+from osler.evaluation.protocols.regions import Regions
 from osler.records import Record, Turn
 
 
@@ -46,6 +48,12 @@ class Task(ABC):
     """Tags, besides `question_type`, by which scores are given too."""
     wanted: str = "any record"
     """What `select` keeps, in words."""
+    controls: tuple[Control, ...] = ("blank", "shuffled", "majority")
+    """Controls that make sense here; all of them are run unless others are asked for."""
+    max_new_tokens: int = 32
+    """Length limit of an answer, where none is given."""
+    states_boxes: bool = False
+    """Whether questions or answers hold boxes, so that their format can be chosen."""
 
     @abstractmethod
     def load(self, data: Path, *, split: str, convention: str) -> list[Record]:
@@ -66,6 +74,29 @@ class Task(ABC):
     def majority(self, training: Sequence[Record]) -> Majority:
         """The majority control, from training records only."""
         return majority_answers(training, reference=self.reference)
+
+    def regions(self, record: Record) -> Regions | None:
+        """True boxes and classes; None where the task has none."""
+        return None
+
+    def restated(self, record: Record, box_format: str) -> Record:
+        """The record with its boxes in another format.
+
+        Raises:
+            EvaluationError: when the task has no boxes.
+        """
+        raise EvaluationError(f"task {self.name} has no boxes; leave box_format={box_format!r} out")
+
+    def box_controls(self, training: Sequence[Record]) -> Mapping[Control, Majority]:
+        """Controls that answer with a fixed box, from training records only; none where the task has no boxes."""
+        return {}
+
+    def alike(self, record: Record, others: Sequence[Record]) -> bool:
+        """Whether a substitute image, which `others` are about, is too much like the record's own to be a control.
+
+        An image with an equal answer to the same question type is none anyway.
+        """
+        return False
 
     def image_folder(self, data: Path) -> Path:
         """Folder that the image paths of the records are relative to."""
@@ -108,13 +139,13 @@ class Task(ABC):
             if not reference.strip():
                 problems.append(Problem(item=record.id, protocol=None, reason="it has no reference answer"))
                 continue
-            options = self.options(record)
+            options, regions = self.options(record), self.regions(record)
             for name in self.strict:
                 protocol = protocols.get(name)
                 answer_type = record.tags.get("answer_type")
-                if not protocol.applies(answer_type=answer_type, reference=reference, options=options):
+                if not protocol.applies(answer_type=answer_type, reference=reference, options=options, regions=regions):
                     continue
-                score = protocol.score(reference, reference, options=options)
+                score = protocol.score(reference, reference, options=options, regions=regions)
                 if score.value < 1.0 - 1e-9:
                     reason = f"its gold answer {reference!r} scores {score.value:g}"
                     problems.append(Problem(item=record.id, protocol=name, reason=reason))

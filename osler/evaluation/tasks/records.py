@@ -29,7 +29,7 @@ class Records(Task):
         "strict-exact-match",
         "token-f1",
     )
-    conventions = ("files",)
+    conventions: tuple[str, ...] = ("files",)
 
     def load(self, data: Path, *, split: str, convention: str) -> list[Record]:
         """Records of `<data>/<split>.jsonl`, or of the file `data` itself when `split` is "test".
