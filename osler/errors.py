@@ -75,5 +75,7 @@ class EvaluationError(OslerError):
 
 class RewardError(OslerError):
     """Rewards, their weights or the completions they score do not go together."""
+
+
 class EndpointError(OslerError):
     """A language-model endpoint refuses, fails or answers nonsense. The message names address, status and reason."""

@@ -8,7 +8,6 @@ from PIL import Image
 from osler.boxes import Box
 from osler.record_files import write_records
 from osler.records import ImageRef, Record, Region, Turn
-from tests import tiny
 
 
 def boxed_records(folder: Path, count: int) -> Path:
@@ -39,13 +38,10 @@ def boxed_records(folder: Path, count: int) -> Path:
     return path
 
 
-def content(folder: Path, *, method: str = "ppo", **changes):
+def content(folder: Path, start: Path, *, method: str = "ppo", **changes):
     """A recipe with one stage of rewards on a tiny model."""
-    model = folder / "start"
-    if not model.exists():
-        tiny.model("clip").save(model)
     records = boxed_records(folder / "data", 8)
-    rollout = {"method": method, "completions": 4, "max_new_tokens": 6, "sample_every": 2, **changes.pop("rollout", {})}
+    rollout = {"method": method, "completions": 4, "max_new_tokens": 24, "sample_every": 2, **changes.pop("rollout", {})}
     stage = {
         "name": "reward",
         "train": ["projector", "language"],
@@ -65,6 +61,6 @@ def content(folder: Path, *, method: str = "ppo", **changes):
         "name": "t",
         "out": str(folder / "run"),
         "report_to": [],
-        "model": {"start": str(model)},
+        "model": {"start": str(start)},
         "stages": [stage],
     }

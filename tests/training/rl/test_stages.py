@@ -26,18 +26,18 @@ def weights(folder):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("lora", [None, {"r": 4, "alpha": 8, "dropout": 0.0}], ids=["full", "lora"])
-def test_a_stage_runs_logs_and_leaves_a_plain_model(tmp_path, method, lora):
+def test_a_stage_runs_logs_and_leaves_a_plain_model(tmp_path, taught, method, lora):
     from osler.models import load_model
 
     changes = {"lora": lora, "train": ["projector"]} if lora else {}
-    result = run(content(tmp_path, method=method, **changes))
+    result = run(content(tmp_path, taught, method=method, **changes))
     history = json.loads((result.folder / "reward" / "history.json").read_text())
     logged = {key for entry in history for key in entry}
     for name in ("localisation", "relevance", "format"):
         assert {f"rewards/{name}/raw/mean", f"rewards/{name}/used/p90", f"rewards/{name}/missing"} <= logged
     assert {"reward", "kl"} <= logged
     assert {f"relevance/layer_{number}" for number in (0, 1)} <= logged
-    before, after = weights(tmp_path / "start"), weights(result.model)
+    before, after = weights(taught), weights(result.model)
     assert before.keys() == after.keys(), "no value head, no adapters"
     assert any(not torch.equal(before[name], after[name]) for name in before)
     frozen = [name for name in before if "vision_tower" in name]
@@ -50,9 +50,9 @@ def test_a_stage_runs_logs_and_leaves_a_plain_model(tmp_path, method, lora):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_killed_run_resumes_to_the_same_bits(tmp_path, method, monkeypatch):
-    whole = run(content(tmp_path / "a", method=method))
-    recipe = content(tmp_path / "b", method=method)
+def test_a_killed_run_resumes_to_the_same_bits(tmp_path, taught, method, monkeypatch):
+    whole = run(content(tmp_path / "a", taught, method=method))
+    recipe = content(tmp_path / "b", taught, method=method)
     from transformers import Trainer
 
     step = Trainer.training_step
@@ -72,7 +72,7 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path, method, monkeypatch):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_is_rewarded_becomes_more_likely(tmp_path, method, monkeypatch):
+def test_what_is_rewarded_becomes_more_likely(tmp_path, taught, method, monkeypatch):
     """A reward for one token: after some steps the policy says it more often."""
     from osler.training.rl import stage as stages
 
@@ -96,22 +96,22 @@ def test_what_is_rewarded_becomes_more_likely(tmp_path, method, monkeypatch):
 
     monkeypatch.setattr(stages, "make_rewards", rewards)
     recipe = content(
-        tmp_path, method=method, max_steps=30, learning_rate=3e-3, batch_size=4, checkpoints=0,
-        rollout={"completions": 8, "beta": 0.0, "sample_every": 0, "inner_epochs": 2},
+        tmp_path, taught, method=method, max_steps=30, learning_rate=3e-3, batch_size=4, checkpoints=0,
+        rollout={"completions": 8, "beta": 0.0, "sample_every": 0, "inner_epochs": 2, "max_new_tokens": 6},
     )  # fmt: skip
     run(recipe)
     assert sum(reward.seen[-4:]) / 4 > sum(reward.seen[:2]) / 2 + 0.2, reward.seen
 
 
-def test_divergence_is_zero_at_the_start_and_grows(tmp_path):
-    result = run(content(tmp_path, max_steps=4, learning_rate=3e-3))
+def test_divergence_is_zero_at_the_start_and_grows(tmp_path, taught):
+    result = run(content(tmp_path, taught, max_steps=4, learning_rate=3e-3))
     history = [entry for entry in json.loads((result.folder / "reward" / "history.json").read_text()) if "kl" in entry]
     assert history[0]["kl"] == pytest.approx(0, abs=1e-6)
     assert abs(history[-1]["kl"]) > 1e-6
 
 
-def test_the_same_seed_gives_the_same_model(tmp_path):
-    first, second = (weights(run(content(tmp_path / name)).model) for name in "ab")
+def test_the_same_seed_gives_the_same_model(tmp_path, taught):
+    first, second = (weights(run(content(tmp_path / name, taught)).model) for name in "ab")
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -128,26 +128,26 @@ def test_the_same_seed_gives_the_same_model(tmp_path):
 )
 def test_recipes_that_make_no_sense(tmp_path, changes, message):
     with pytest.raises(RecipeError, match=message):
-        parse(content(tmp_path, **changes))
+        parse(content(tmp_path, tmp_path, **changes))
 
 
-def test_records_that_rewards_cannot_score(tmp_path):
+def test_records_that_rewards_cannot_score(tmp_path, taught):
     from tests import tiny
 
     tiny.colour_records(tmp_path / "plain", 4)
-    recipe = content(tmp_path, data=[{"records": str(tmp_path / "plain" / "train.jsonl")}])
+    recipe = content(tmp_path, taught, data=[{"records": str(tmp_path / "plain" / "train.jsonl")}])
     with pytest.raises(RecipeError, match="no record has a region"):
         run(recipe)
     with pytest.raises(RecipeError, match="fewer than a step's 20 prompts"):
-        run(content(tmp_path, batch_size=20))
+        run(content(tmp_path, taught, batch_size=20))
     with pytest.raises(RecipeError, match="does not accumulate"):
-        run(content(tmp_path, accumulate=2))
+        run(content(tmp_path, taught, accumulate=2))
 
 
-def test_grpo_without_trl_says_what_to_install(tmp_path, monkeypatch):
+def test_grpo_without_trl_says_what_to_install(tmp_path, taught, monkeypatch):
     import importlib.util
 
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "trl" else find(name, *rest))
     with pytest.raises(RecipeError, match=r"osler\[rl\]"):
-        run(content(tmp_path, method="grpo"))
+        run(content(tmp_path, taught, method="grpo"))
