@@ -131,6 +131,18 @@ class Transform:
                 current = boxes.uncrop(current, numbers[0], numbers[1], *size)
         return current
 
+    def affine(self) -> tuple[float, float, float, float]:
+        """`(ax, bx, ay, by)`: a point (x, y) of the original lies at (ax * x + bx, ay * y + by), cropped off or not."""
+        ax, bx, ay, by = 1.0, 0.0, 1.0, 0.0
+        for (operation, numbers), (width, height) in zip(self.steps, self._sizes(), strict=False):
+            if operation == "resize":
+                wide, high = numbers[0] / width, numbers[1] / height
+                ax, bx, ay, by = ax * wide, bx * wide, ay * high, by * high
+            else:
+                sign = 1 if operation == "pad" else -1
+                bx, by = bx + sign * numbers[0], by + sign * numbers[1]
+        return ax, bx, ay, by
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: `{"size": [width, height], "steps": [["pad", 0, 100, 0, 100], ...]}`."""
         return {"size": [self.width, self.height], "steps": [[step.operation, *step.numbers] for step in self.steps]}

@@ -48,3 +48,29 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         reporter.write_line(f"skip not allowed in CI: {reason} (see tests/allowed_skips.txt)", red=True)
     if bad and exitstatus == 0:
         session.exitstatus = 1
+
+
+@pytest.fixture(scope="session")
+def taught(tmp_path_factory) -> Path:
+    """A tiny model that has nearly learned to answer `boxed_records`: what a stage with rewards starts from."""
+    from osler.training.recipe import parse
+    from osler.training.run import train
+    from tests import tiny
+    from tests.boxed import boxed_records
+
+    folder = tmp_path_factory.mktemp("taught")
+    tiny.model("clip").save(folder / "random")
+    stage = {
+        "name": "sft",
+        "train": ["projector", "language"],
+        "data": [{"records": str(boxed_records(folder / "data", 8))}],
+        "batch_size": 8,
+        "max_steps": 120,
+        "learning_rate": 1e-2,
+        "schedule": "cosine",
+        "warmup": 5,
+        "checkpoints": 0,
+        "log_every": 60,
+    }
+    recipe = {"name": "t", "out": str(folder / "run"), "report_to": [], "stages": [stage]}
+    return train(parse({**recipe, "model": {"start": str(folder / "random")}}), say=lambda _: None).model

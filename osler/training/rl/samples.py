@@ -61,7 +61,7 @@ def _line(last: dict[str, Any], rewards: Combined, number: int, step: int) -> di
 
 def _card(last: dict[str, Any], rewards: Combined, number: int) -> tuple[Any, str]:
     """The picture with boxes, and what is written under it."""
-    from osler.images.draw_boxes import draw_boxes
+    from osler.images.draw_boxes import PREDICTED_COLOUR, TRUE_COLOUR, draw_boxes
 
     size = last["size"][number]
     text = completion_text(last["completions"][number])
@@ -69,8 +69,8 @@ def _card(last: dict[str, Any], rewards: Combined, number: int) -> tuple[Any, st
     image = last["images"][number][0].convert("RGB")
     scale = SIDE / max(image.size)
     image = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
-    image = draw_boxes(image, boxes_of(last["boxes"][number], size), colour="green")
-    image = draw_boxes(image, found.boxes, colour="orange", dashed=True)
+    image = draw_boxes(image, boxes_of(last["boxes"][number], size), colour=TRUE_COLOUR)
+    image = draw_boxes(image, found.boxes, colour=PREDICTED_COLOUR, dashed=True)
     marks = ", ".join(
         f"{name} {'-' if values[number] is None else f'{values[number]:.2f}'}" for name, values in rewards.raw.items()
     )

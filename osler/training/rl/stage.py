@@ -37,7 +37,9 @@ def check_stage(stage: Stage, data: tuple[Any, Any] | None) -> None:
     if stage.rollout.method == "ppo" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise RecipeError(f"stage {stage.name}: the clipped objective runs in one process; GRPO runs in several")
     if stage.rollout.method == "ppo" and stage.accumulate > 1:
-        raise RecipeError(f"stage {stage.name}: the clipped objective does not accumulate; say all prompts in batch_size")
+        raise RecipeError(
+            f"stage {stage.name}: the clipped objective does not accumulate; say all prompts in batch_size"
+        )
     if stage.alignment_objective:
         raise RecipeError(f"stage {stage.name}: a stage with rewards has no alignment objective")
     if data is not None:

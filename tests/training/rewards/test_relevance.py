@@ -41,7 +41,9 @@ def test_uniform_attention_gives_the_regions_share():
     uniform = torch.full((3, 2, 12), 1 / 12)
     region = torch.arange(2, 7)
     assert attention_mass(uniform, torch.arange(1, 10), region).tolist() == pytest.approx([5 / 12] * 3)
-    assert attention_mass(uniform, torch.arange(1, 10), region, denominator="image").tolist() == pytest.approx([5 / 9] * 3)
+    assert attention_mass(uniform, torch.arange(1, 10), region, denominator="image").tolist() == pytest.approx(
+        [5 / 9] * 3
+    )
 
 
 @settings(deadline=None)
@@ -136,7 +138,9 @@ def test_against_eager_maps(loaded):
 
     text, picture = "it is red", Image.new("RGB", (32, 32), "red")
     (value,), _ = ask(loaded, [text], boxes=((0, 0, 16, 32),), size=(32, 32), image=picture)
-    prompt = [{"role": "user", "content": [{"type": "image", "image": picture}, {"type": "text", "text": "what is this"}]}]
+    prompt = [
+        {"role": "user", "content": [{"type": "image", "image": picture}, {"type": "text", "text": "what is this"}]}
+    ]
     ids = loaded.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
     inputs, starts = joined_inputs(loaded.processor, [prompt], [ids])
     loaded.model.set_attn_implementation("eager")

@@ -13,9 +13,7 @@ def mask_of(lengths, total):
 
 def brute_force(rewards, values, length, gamma, lam):
     """Equation 16 written out: a sum over all later steps."""
-    delta = [
-        rewards[t] + gamma * (values[t + 1] if t + 1 < length else 0.0) - values[t] for t in range(length)
-    ]
+    delta = [rewards[t] + gamma * (values[t + 1] if t + 1 < length else 0.0) - values[t] for t in range(length)]
     return [sum((gamma * lam) ** (k - t) * delta[k] for k in range(t, length)) for t in range(length)]
 
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from osler.errors import RecipeError
 from osler.training.recipe import parse
 from osler.training.run import train
-from tests.training.rl.boxed import content
+from tests.boxed import content
 
 needs_trl = pytest.mark.skipif(find_spec("trl") is None, reason="TRL is not installed")
 METHODS = ["ppo", pytest.param("grpo", marks=needs_trl)]

@@ -41,7 +41,13 @@ def boxed_records(folder: Path, count: int) -> Path:
 def content(folder: Path, start: Path, *, method: str = "ppo", **changes):
     """A recipe with one stage of rewards on a tiny model."""
     records = boxed_records(folder / "data", 8)
-    rollout = {"method": method, "completions": 4, "max_new_tokens": 24, "sample_every": 2, **changes.pop("rollout", {})}
+    rollout = {
+        "method": method,
+        "completions": 4,
+        "max_new_tokens": 24,
+        "sample_every": 2,
+        **changes.pop("rollout", {}),
+    }
     stage = {
         "name": "reward",
         "train": ["projector", "language"],
