@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import osler
-from osler.cli import build, chat, compare, data, demo, evaluate, explain, import_checkpoint, study, train
+from osler.cli import build, chat, compare, data, demo, evaluate, explain, import_checkpoint, instruct, study, train
 
 app = typer.Typer(
     name="osler",
@@ -39,6 +39,7 @@ app.command(name="compare")(compare.compare)
 app.command(name="chat")(chat.chat)
 app.command(name="explain")(explain.explain)
 app.add_typer(data.app, name="data")
+app.add_typer(instruct.app, name="instruct")
 app.add_typer(study.app, name="study")
 app.command(name="build")(build.build)
 app.command(name="import")(import_checkpoint.import_checkpoint)
