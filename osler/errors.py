@@ -71,3 +71,9 @@ class ModelError(OslerError):
 
 class EvaluationError(OslerError):
     """An answer file, task or protocol does not fit."""
+
+
+class RewardError(OslerError):
+    """Rewards, their weights or the completions they score do not go together."""
+class EndpointError(OslerError):
+    """A language-model endpoint refuses, fails or answers nonsense. The message names address, status and reason."""

@@ -74,6 +74,15 @@ _SOURCES = {
     "vqa-rad": ("osler.sources.vqa_rad_source", "VqaRadSource"),
     "omnimedvqa": ("osler.sources.omnimedvqa", "OmniMedVqaSource"),
     "llava-json": ("osler.sources.llava_json", "LlavaJsonSource"),
+    "pascal-voc": ("osler.sources.pascal_voc", "PascalVocSource"),
+    "coco-boxes": ("osler.sources.coco_boxes", "CocoBoxesSource"),
+    "ms-cxr": ("osler.sources.ms_cxr", "MsCxrSource"),
+    "tbx11k": ("osler.sources.tbx11k", "Tbx11kSource"),
+    "nih-boxes": ("osler.sources.nih_boxes", "NihBoxesSource"),
+    "vindr-cxr": ("osler.sources.vindr_cxr", "VinDrCxrSource"),
+    "deeplesion": ("osler.sources.deeplesion", "DeepLesionSource"),
+    "kvasir-seg": ("osler.sources.kvasir_seg", "KvasirSegSource"),
+    "kidney-stone": ("osler.sources.kidney_stone", "KidneyStoneSource"),
     "image-csv": ("osler.sources.image_folder", "ImageCsvSource"),
 }
 

@@ -13,7 +13,6 @@ from osler.images.windows import choose_window
 from osler.packages import PACKAGES
 
 LONG_SIDE = 512
-MIN_BOX_PIXELS = 12
 
 
 @dataclass(frozen=True)
@@ -76,30 +75,6 @@ def stretch(values: np.ndarray, low: float = 0.5, high: float = 99.5) -> np.ndar
     floor, ceiling = np.percentile(values, [low, high])
     scaled = (values.astype(np.float32) - floor) / max(float(ceiling - floor), 1e-6)
     return (np.clip(scaled, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
-
-
-def mask_boxes(mask: np.ndarray, *, smallest: int = MIN_BOX_PIXELS) -> tuple[Box, ...]:
-    """Tight boxes of the 8-connected components of a mask.
-
-    Args:
-        mask: height x width, non-zero inside.
-        smallest: components with fewer pixels are left out as contour debris.
-
-    Returns:
-        Boxes from the largest component to the smallest.
-    """
-    from scipy import ndimage
-
-    labels, _ = ndimage.label(mask > 0, structure=np.ones((3, 3), dtype=int))
-    areas = np.bincount(labels.ravel())
-    height, width = mask.shape
-    boxes = []
-    for number, slices in enumerate(ndimage.find_objects(labels), start=1):
-        if slices is not None and areas[number] >= smallest:
-            rows, columns = slices
-            box = Box(float(columns.start), float(rows.start), float(columns.stop), float(rows.stop), width, height)
-            boxes.append((int(areas[number]), box))
-    return tuple(box for _, box in sorted(boxes, key=lambda item: -item[0]))
 
 
 def spread(items: list[Any], count: int) -> list[Any]:

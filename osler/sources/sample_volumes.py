@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from osler.errors import SourceError
+from osler.mask_boxes import mask_boxes
 from osler.packages import fetch, members, read_members
 from osler.sources.sample_pictures import (
     Picture,
     Say,
-    mask_boxes,
     spread,
     stretch,
     windowed,

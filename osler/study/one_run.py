@@ -109,6 +109,9 @@ def settings_hash(run: Run, setting: Setting) -> str:
         content.pop(key)
     content["model"].pop("start")
     for stage in content["stages"]:
+        for key in ("rewards", "rollout"):  # younger than the committed results; absent is what they had
+            if stage[key] is None:
+                stage.pop(key)
         for item in stage["data"]:
             item["records"] = Path(item["records"]).name
     manifest = json.loads((setting.data / "manifest.json").read_text())

@@ -35,7 +35,8 @@ class ParameterCount(NamedTuple):
 
 
 def component_of(name: str) -> str:
-    """Component a parameter belongs to: "projector", "vision", "language", "alignment" (training only) or "other".
+    """Component a parameter belongs to: "projector", "vision", "language", "alignment" or "value head" (of training
+    only), or "other".
 
     Args:
         name: as in `named_parameters()`; wrappers' prefixes (PEFT, DDP) are ignored.
@@ -44,6 +45,8 @@ def component_of(name: str) -> str:
         name = name.removeprefix(wrapper)
     if name.startswith("alignment_head."):
         return "alignment"
+    if name.startswith("value_head."):
+        return "value head"
     for component, prefixes in (("projector", _PROJECTOR), ("vision", _VISION), ("language", _LANGUAGE)):
         if name.startswith(prefixes):
             return component
@@ -107,7 +110,7 @@ def add_lora(model: nn.Module, lora: LoraSection, full: Iterable[str]) -> Any:
     if not targets:
         raise RecipeError(f"lora.targets {list(lora.targets)} match no linear layer of the language model")
     whole = list(_whole_modules(model, full))
-    whole += [name for name, _ in model.named_children() if name == "alignment_head"]
+    whole += [name for name, _ in model.named_children() if name in ("alignment_head", "value_head")]
     config = LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,

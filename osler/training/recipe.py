@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from osler.alignment.settings import KINDS, AlignmentSettings, Kind
 from osler.errors import RecipeError
 from osler.training.objectives import names
+from osler.training.rl.settings import JudgeSection, RelevanceSection, RewardSection, RolloutSection
 
 Component = Literal["vision", "projector", "language"]
 
@@ -89,6 +90,10 @@ class Stage(_Section):
     """Objective names and their weights: autoregressive, and at most one of graph_alignment, infonce and siglip."""
     alignment: AlignmentSettings | None = None
     """Settings of the alignment objective; the preset `improved` when left out (docs/alignment.md)."""
+    rewards: RewardSection | None = None
+    """Weights of rewards: the stage samples completions and learns from their rewards instead of `objectives`."""
+    rollout: RolloutSection | None = None
+    """How completions are drawn and learned from, in a stage with `rewards`; `batch_size` counts its prompts."""
     epochs: float = Field(default=1.0, gt=0)
     max_steps: int | None = Field(default=None, gt=0)
     """Optimiser steps; overrides epochs."""
@@ -139,14 +144,20 @@ class Stage(_Section):
             raise ValueError("nothing is trainable: name components in `train` or add `lora`")
         if self.lora and "language" in self.train:
             raise ValueError("the language model cannot be trained in full and by LoRA at once")
+        if self.rewards and ("objectives" in self.model_fields_set or self.dev or self.alignment):
+            raise ValueError("a stage with `rewards` has no objectives, alignment or dev: it keeps its last weights")
+        if self.rollout and not self.rewards:
+            raise ValueError("`rollout` is for a stage with `rewards`")
         if self.alignment and not self.alignment_objective:
             raise ValueError(f"`alignment` has settings, but no objective is one of {', '.join(KINDS)}")
         return self
 
     @model_validator(mode="before")
     @classmethod
-    def _resolve_alignment(cls, data: Any) -> Any:
+    def _resolve_defaults(cls, data: Any) -> Any:
         """Write the default settings out, so that the run's folder says what was active."""
+        if isinstance(data, dict) and data.get("rewards") is not None and data.get("rollout") is None:
+            data = {**data, "rollout": RolloutSection()}
         if isinstance(data, dict) and data.get("alignment") is None:
             wanted = data.get("objectives")
             if isinstance(wanted, dict) and any(name in KINDS for name in wanted):
@@ -282,6 +293,10 @@ def _section(location: tuple[int | str, ...]) -> type[BaseModel]:
         "dev": DataItem,
         "lora": LoraSection,
         "alignment": AlignmentSettings,
+        "rewards": RewardSection,
+        "relevance_settings": RelevanceSection,
+        "judge_endpoint": JudgeSection,
+        "rollout": RolloutSection,
     }
     for part in location[:-1]:
         if isinstance(part, str):

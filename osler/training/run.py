@@ -75,6 +75,10 @@ def train(recipe: Recipe, *, fresh: bool = False, say: Say = print) -> TrainingR
     _check_model(recipe.model)
     for stage in recipe.stages:
         check_processes(stage)
+        if stage.rewards:
+            from osler.training.rl.stage import check_stage
+
+            check_stage(stage, data.get(stage.name))
     current: Path | None = None
     try:
         if _is_main():
@@ -188,6 +192,10 @@ def prepare(model: Any, stage: Stage, *, seed: int) -> Any:
         from osler.training.alignment.objective import attach_head
 
         attach_head(model, stage.alignment_objective, stage.alignment_settings, seed=seed)
+    if stage.rewards and stage.rollout and stage.rollout.method == "ppo":
+        from osler.training.rl.ppo import attach_value_head
+
+        attach_value_head(model)
     return add_lora(model, stage.lora, stage.train) if stage.lora else model
 
 
@@ -200,34 +208,22 @@ def _run_stage(
     from osler.models.load import LoadedModel
     from osler.models.vision_cache import cached_vision
     from osler.training.alignment.objective import save_head
-    from osler.training.collate import Collator, RecordDataset
+    from osler.training.checkpoints import latest_checkpoint
     from osler.training.components import count_parameters
-    from osler.training.trainer import OslerTrainer, latest_checkpoint
 
     began = time.monotonic()
     set_seed(recipe.seed)
     loaded = load_model(start, dtype="float32") if start else starting_model(recipe.model, seed=recipe.seed)
     model = prepare(loaded.model, stage, seed=recipe.seed)
     model.config.use_cache = False
-    train_set, dev_set = data
+    train_set, _ = data
     counts = {count.component: count.trainable for count in count_parameters(model) if count.trainable}
     say(
         f"stage {stage.name}: {len(train_set.records)} records, training "
         + ", ".join(f"{name} ({number / 1e6:.1f} M)" for name, number in counts.items())
     )
     folder = target.parent
-    trainer = OslerTrainer(
-        model=model,
-        args=arguments(recipe, stage, folder, len(train_set.records), has_dev=dev_set is not None),
-        train_dataset=RecordDataset(train_set.records, train_set.folders),
-        eval_dataset=RecordDataset(dev_set.records, dev_set.folders) if dev_set else None,
-        data_collator=Collator(loaded.processor, max_length=stage.max_length, alignment=stage.alignment_settings),
-        processing_class=loaded.processor,
-        objective_weights=stage.objectives,
-        alignment=stage.alignment_settings,
-        sampler=stage.sampler,
-        projector_learning_rate=stage.projector_learning_rate,
-    )
+    trainer = _trainer(recipe, stage, LoadedModel(model, loaded.processor), data, folder)
     checkpoint = latest_checkpoint(folder)
     if checkpoint:
         say(f"stage {stage.name}: resuming from {checkpoint.name}")
@@ -240,6 +236,10 @@ def _run_stage(
             model = model.merge_and_unload()
         model.config.use_cache = True
         save_head(model, folder)
+        if stage.rewards:
+            from osler.training.rl.ppo import detach_value_head
+
+            detach_value_head(model)
         _save_model(LoadedModel(model, loaded.processor), target)
         _write_json(folder / "history.json", history)
         for old in folder.glob("checkpoint-*"):  # the finished stage never resumes; keep the disk free
@@ -256,65 +256,28 @@ def _run_stage(
     }
 
 
-def arguments(recipe: Recipe, stage: Stage, folder: Path, records: int, *, has_dev: bool) -> Any:
-    """The Trainer's arguments for a stage.
+def _trainer(recipe: Recipe, stage: Stage, loaded: Any, data: tuple[Any, Any], folder: Path) -> Any:
+    """The trainer of a stage: of objectives, or of rewards."""
+    train_set, dev_set = data
+    if stage.rewards:
+        from osler.training.rl.stage import reward_trainer
 
-    Args:
-        recipe: seed and loggers.
-        stage: hyper-parameters.
-        folder: of the stage; checkpoints and logs go there.
-        records: training records an epoch.
-        has_dev: whether a development set chooses the checkpoint.
-    """
-    import torch
-    from transformers import TrainingArguments
+        return reward_trainer(recipe, stage, loaded, train_set, folder)
+    from osler.training.arguments import training_arguments
+    from osler.training.collate import Collator, RecordDataset
+    from osler.training.trainer import OslerTrainer
 
-    from osler.training.trainer import steps_per_epoch
-
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    epoch = steps_per_epoch(records, batch_size=stage.batch_size, accumulate=stage.accumulate, processes=processes)
-    total = stage.max_steps or max(1, round(epoch * stage.epochs))
-    times = stage.evaluations if has_dev else stage.checkpoints
-    every = max(1, epoch // times) if times else total
-    checkpointing: dict[str, Any] = {}
-    if stage.gradient_checkpointing:
-        checkpointing = {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": False}}
-    os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "logs")  # one folder per stage
-    return TrainingArguments(
-        output_dir=str(folder),
-        per_device_train_batch_size=stage.batch_size,
-        per_device_eval_batch_size=stage.batch_size,
-        gradient_accumulation_steps=stage.accumulate,
-        max_steps=total,
-        learning_rate=stage.learning_rate,
-        lr_scheduler_type=stage.schedule,
-        warmup_steps=stage.warmup if stage.warmup < 1 else int(stage.warmup),
-        weight_decay=stage.weight_decay,
-        max_grad_norm=stage.max_grad_norm,
-        bf16=stage.precision == "bf16",
-        fp16=stage.precision == "fp16",
-        **checkpointing,
-        # a head outside the model's forward, and several forward passes a step, confuse the search for unused weights
-        ddp_find_unused_parameters=False if stage.alignment_objective else None,
-        logging_steps=stage.log_every,
-        logging_first_step=True,
-        report_to=list(recipe.report_to),
-        run_name=f"{recipe.name}/{stage.name}",
-        eval_strategy="steps" if has_dev else "no",
-        eval_steps=every if has_dev else None,
-        save_strategy="steps" if has_dev or times else "no",
-        save_steps=every,
-        save_total_limit=2,
-        load_best_model_at_end=has_dev,
-        metric_for_best_model="eval_loss" if has_dev else None,
-        greater_is_better=False if has_dev else None,
-        seed=recipe.seed,
-        data_seed=recipe.seed,
-        remove_unused_columns=False,
-        label_names=["labels"],
-        dataloader_num_workers=stage.workers,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        use_cpu=not torch.cuda.is_available(),
+    return OslerTrainer(
+        model=loaded.model,
+        args=training_arguments(recipe, stage, folder, len(train_set.records), has_dev=dev_set is not None),
+        train_dataset=RecordDataset(train_set.records, train_set.folders),
+        eval_dataset=RecordDataset(dev_set.records, dev_set.folders) if dev_set else None,
+        data_collator=Collator(loaded.processor, max_length=stage.max_length, alignment=stage.alignment_settings),
+        processing_class=loaded.processor,
+        objective_weights=stage.objectives,
+        alignment=stage.alignment_settings,
+        sampler=stage.sampler,
+        projector_learning_rate=stage.projector_learning_rate,
     )
 
 

@@ -40,3 +40,29 @@ class EpochSampler:
             batches = order[:full].reshape(-1, self.batch)
             order = np.concatenate([batches[random.permutation(len(batches))].ravel(), order[full:]])
         return iter(order.tolist())
+
+
+class RepeatedBatches:
+    """Shuffled whole batches, each several times in a row: for trainers that learn from one batch more than once.
+
+    Args:
+        size: number of records; what does not fill a batch is left for another epoch's order.
+        batch: records in a batch.
+        repeats: times that a batch comes.
+        seed: of the run.
+    """
+
+    def __init__(self, size: int, *, batch: int, repeats: int, seed: int) -> None:
+        self.size, self.batch, self.repeats, self.seed, self.epoch = size, batch, repeats, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order comes next."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.size // self.batch * self.batch * self.repeats
+
+    def __iter__(self) -> Iterator[int]:
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
+        full = order[: self.size // self.batch * self.batch].reshape(-1, self.batch)
+        return iter(np.repeat(full, self.repeats, axis=0).ravel().tolist())

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import shutil
-from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import Trainer, TrainerCallback
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from osler.alignment.settings import AlignmentSettings
-from osler.errors import ModelError
 from osler.training import objectives
+from osler.training.checkpoints import MarkComplete, SafeCheckpoints
 from osler.training.components import component_of
 from osler.training.sampling import EpochSampler
 
-COMPLETE = "osler_complete.json"
 
-
-class OslerTrainer(Trainer):
+class OslerTrainer(SafeCheckpoints, Trainer):
     """`Trainer` whose loss is a weighted sum of objectives.
 
     Args:
@@ -51,7 +44,7 @@ class OslerTrainer(Trainer):
         self.model_accepts_loss_kwargs = True
         self.loss_is_scaled_for_ga = True
         self._metrics: dict[str, list[float]] = {}
-        self.add_callback(_MarkComplete())
+        self.add_callback(MarkComplete())
         if self.args.load_best_model_at_end:
             self.add_callback(_EvaluateAtEnd())
 
@@ -135,33 +128,6 @@ class OslerTrainer(Trainer):
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        """Save weights under the names the model has in memory, and nothing pickled.
-
-        By default transformers 5 writes vision-language weights under their older, public names, which `Trainer`
-        does not translate back when it resumes or loads the best checkpoint: it warns and goes on with the weights
-        it has. Finished models are written under the public names; checkpoints are not.
-        """
-        model: Any = self.accelerator.unwrap_model(self.model)
-        options = {} if hasattr(model, "peft_config") else {"save_original_format": False}
-        model.save_pretrained(output_dir, state_dict=state_dict, is_main_process=self.args.should_save, **options)
-
-    def _issue_warnings_after_load(self, load_result: Any) -> None:
-        tied = set(getattr(self.accelerator.unwrap_model(self.model), "all_tied_weights_keys", None) or ())
-        missing = [name for name in load_result.missing_keys if name not in tied]
-        if missing or load_result.unexpected_keys:
-            raise ModelError(
-                f"{self.args.output_dir}: the checkpoint does not fit the model: {len(missing)} weights missing "
-                f"{missing[:3]}, {len(load_result.unexpected_keys)} unknown {load_result.unexpected_keys[:3]}"
-            )
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        # a folder of the same step without its mark is what a killed run left behind
-        folder = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
-        if folder.exists() and not (folder / COMPLETE).exists() and self.args.should_save:
-            shutil.rmtree(folder)
-        super()._save_checkpoint(model, trial)
-
 
 class _EvaluateAtEnd(TrainerCallback):
     """Let the last step stand for choice too when it is no multiple of the evaluation interval."""
@@ -170,41 +136,6 @@ class _EvaluateAtEnd(TrainerCallback):
         if state.global_step >= state.max_steps:
             control.should_evaluate = control.should_save = True
         return control
-
-
-class _MarkComplete(TrainerCallback):
-    """Write a mark into a checkpoint after everything else is on disk: only marked ones are resumed from."""
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if not state.is_world_process_zero:
-            return
-        folder = Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
-        for file in (item for item in folder.rglob("*") if item.is_file()):
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
-        mark = folder / COMPLETE
-        partial = mark.with_suffix(".partial")
-        partial.write_text(json.dumps({"step": state.global_step, "epoch": state.epoch}))
-        partial.replace(mark)
-
-
-def latest_checkpoint(folder: str | Path) -> Path | None:
-    """Newest complete checkpoint in `folder`; incomplete ones are deleted.
-
-    Args:
-        folder: a stage's folder.
-    """
-    best: tuple[int, Path] | None = None
-    for path in Path(folder).glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
-        number = path.name.rpartition("-")[2]
-        if not number.isdigit():
-            continue
-        if not (path / COMPLETE).is_file():
-            shutil.rmtree(path, ignore_errors=True)  # several processes may do it at once
-            continue
-        if best is None or int(number) > best[0]:
-            best = (int(number), path)
-    return best[1] if best else None
 
 
 def steps_per_epoch(records: int, *, batch_size: int, accumulate: int, processes: int = 1) -> int:

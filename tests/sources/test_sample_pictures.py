@@ -6,43 +6,15 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
 from osler.boxes import Box
 from osler.sources.sample_brain import duplicate_groups, thumbnail
 from osler.sources.sample_mammograms import without_marker
-from osler.sources.sample_pictures import Picture, mask_boxes, spread, stretch
+from osler.sources.sample_pictures import Picture, spread, stretch
 from osler.sources.sample_text import MODALITIES, applicable, ask, caption, position
 from osler.sources.sample_volumes import _from_nrrd
-
-
-def flood(mask: np.ndarray) -> list[tuple[int, tuple[int, int, int, int]]]:
-    """(area, box) of each 8-connected component, by plain flood fill."""
-    left = {(int(y), int(x)) for y, x in np.argwhere(mask)}
-    found = []
-    while left:
-        queue = [left.pop()]
-        component = set(queue)
-        while queue:
-            y, x = queue.pop()
-            near = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
-            left -= near
-            component |= near
-            queue += near
-        rows, columns = [y for y, _ in component], [x for _, x in component]
-        found.append((len(component), (min(columns), min(rows), max(columns) + 1, max(rows) + 1)))
-    return found
-
-
-@settings(max_examples=60, deadline=None)
-@given(arrays.arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))), st.integers(1, 5))
-def test_mask_boxes_agree_with_flood_fill(mask: np.ndarray, smallest: int) -> None:
-    boxes = mask_boxes(mask, smallest=smallest)
-    wanted = sorted(box for area, box in flood(mask) if area >= smallest)
-    assert sorted(tuple(map(int, box.xyxy())) for box in boxes) == wanted
-    assert all((box.width, box.height) == (mask.shape[1], mask.shape[0]) for box in boxes)
 
 
 @given(st.integers(0, 50), st.integers(1, 20))

@@ -11,8 +11,8 @@ from torch import Tensor
 from osler.alignment.head import AlignmentHead, AlignmentValue
 from osler.alignment.nodes import masked_mean
 from osler.alignment.settings import AlignmentSettings, Kind
+from osler.models.language import image_positions, language_model, unwrap
 from osler.training.alignment.passes import check_packing, text_nodes
-from osler.training.alignment.states import image_positions, language_model, unwrap
 from osler.training.alignment.texts import TEXTS
 from osler.training.objectives import IGNORE, ObjectiveValue, Step
 

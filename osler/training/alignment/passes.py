@@ -12,8 +12,9 @@ from torch.nn.utils.rnn import pad_sequence
 from osler.alignment.nodes import segment_mean
 from osler.alignment.settings import AlignmentSettings
 from osler.errors import ModelError
+from osler.models.language import language_model, unwrap
 from osler.training.alignment.packing import Packed, pack
-from osler.training.alignment.states import language_model, recorded_states, unwrap
+from osler.training.alignment.states import recorded_states
 from osler.training.alignment.texts import TokenTexts
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from osler.errors import ModelError
+from osler.models.language import language_model
 
 
 @dataclass
@@ -23,26 +23,6 @@ class States:
 
     embeds_BTD: Tensor | None = None
     hidden_BTD: Tensor | None = None
-
-
-def unwrap(model: Any) -> Any:
-    """The vision-language model inside wrappers (data parallel, PEFT)."""
-    while not hasattr(model, "config") or hasattr(model, "get_base_model"):
-        model = model.get_base_model() if hasattr(model, "get_base_model") else model.module
-    return model
-
-
-def language_model(model: Any) -> nn.Module:
-    """The language model without its output layer.
-
-    Raises:
-        ModelError: for a family in which it cannot be told apart.
-    """
-    base = unwrap(model)
-    decoder = base.get_decoder()
-    if decoder is base or decoder is getattr(base, "model", None):
-        raise ModelError(f"{type(base).__name__}: cannot tell its language model apart, so it cannot be aligned")
-    return decoder  # type: ignore[no-any-return]
 
 
 @contextmanager
@@ -66,12 +46,3 @@ def recorded_states(model: Any) -> Iterator[States]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def image_positions(model: Any, input_ids_BT: Tensor) -> Tensor:
-    """Where the image tokens stand: True at patches."""
-    config = unwrap(model).config
-    token = getattr(config, "image_token_id", None)
-    if token is None:
-        token = config.image_token_index
-    return input_ids_BT == token

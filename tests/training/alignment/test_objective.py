@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from osler.alignment.settings import KINDS, AlignmentSettings
+from osler.models.language import image_positions
 from osler.record_files import read_records
 from osler.training import objectives
 from osler.training.alignment.objective import attach_head, batch_nodes, detach_head
-from osler.training.alignment.states import image_positions
 from osler.training.collate import Collator, RecordDataset
 from osler.training.objectives import Step
 from tests import tiny

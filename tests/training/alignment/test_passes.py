@@ -9,9 +9,9 @@ import torch
 
 from osler.alignment.settings import AlignmentSettings
 from osler.errors import ModelError, RecipeError
+from osler.models.language import language_model
 from osler.records import ImageRef, Record, Turn
 from osler.training.alignment.passes import check_packing, text_nodes
-from osler.training.alignment.states import language_model
 from osler.training.alignment.texts import TextTokeniser, check_records, graph_text
 from tests import tiny
 from tests.evaluation import tiny_models

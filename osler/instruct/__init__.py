@@ -1,0 +1,1 @@
+"""Records become instruction records: templates, and writers that ask a language model behind an endpoint."""

@@ -1,0 +1,114 @@
+"""A stage that learns from rewards: what it needs, its rewards and its trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from osler.errors import RecipeError
+from osler.training.recipe import Recipe, Stage
+from osler.training.rl.prompts import Prompts, check_prompts
+
+if TYPE_CHECKING:
+    from osler.records import Record
+    from osler.training.rewards.combined import Combined
+
+
+def check_stage(stage: Stage, data: tuple[Any, Any] | None) -> None:
+    """Refuse, before a model is loaded, what cannot be trained.
+
+    Args:
+        stage: with rewards.
+        data: its training and development records; None when the stage is done already.
+
+    Raises:
+        RecipeError: unfit records, TRL absent, or several processes with the clipped objective.
+    """
+    import os
+    from importlib.util import find_spec
+
+    assert stage.rollout is not None
+    if stage.rollout.method == "grpo" and find_spec("trl") is None:
+        raise RecipeError(
+            f"stage {stage.name}: GRPO needs TRL; install it with `pip install 'osler[rl]'`, or choose "
+            f"stages.{stage.name}.rollout.method=ppo"
+        )
+    if stage.rollout.method == "ppo" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise RecipeError(f"stage {stage.name}: the clipped objective runs in one process; GRPO runs in several")
+    if stage.rollout.method == "ppo" and stage.accumulate > 1:
+        raise RecipeError(f"stage {stage.name}: the clipped objective does not accumulate; say all prompts in batch_size")
+    if stage.alignment_objective:
+        raise RecipeError(f"stage {stage.name}: a stage with rewards has no alignment objective")
+    if data is not None:
+        check_prompts(data[0].records, stage.name)
+        # whole batches only: a group of completions must not be cut
+        if len(data[0].records) < stage.batch_size * stage.accumulate:
+            raise RecipeError(
+                f"stage {stage.name}: {len(data[0].records)} records are fewer than a step's "
+                f"{stage.batch_size * stage.accumulate} prompts"
+            )
+
+
+def reward_trainer(recipe: Recipe, stage: Stage, loaded: Any, data: Any, folder: Path) -> Any:
+    """The trainer of a stage with rewards.
+
+    Args:
+        recipe: seed and loggers.
+        stage: with `rewards` and `rollout`.
+        loaded: model, prepared for the stage, and processor.
+        data: training records with their folders.
+        folder: of the stage.
+    """
+    assert stage.rollout is not None
+    rewards = make_rewards(stage, loaded.model, loaded.processor, data.records)
+    prompts = Prompts(data.records, data.folders)
+    if stage.rollout.method == "ppo":
+        from osler.training.rl.ppo import ppo_trainer
+
+        return ppo_trainer(recipe, stage, loaded, prompts, rewards, folder)
+    from osler.training.rl.grpo import grpo_trainer
+
+    return grpo_trainer(recipe, stage, loaded, prompts, rewards, folder)
+
+
+def make_rewards(stage: Stage, model: Any, processor: Any, records: Sequence[Record]) -> Combined:
+    """The weighted sum of a stage's rewards.
+
+    Args:
+        stage: with `rewards` and `rollout`.
+        model: the policy.
+        processor: of the model.
+        records: of the stage; their labels are the known classes.
+    """
+    from osler.training.rewards.combined import Combined
+
+    section, rollout = stage.rewards, stage.rollout
+    assert section is not None
+    assert rollout is not None
+    rewards: list[Any] = []
+    for name in section.weights:
+        if name == "localisation":
+            from osler.training.rewards.localisation import Localisation
+
+            rewards.append(Localisation())
+        elif name == "relevance":
+            from osler.training.rewards.relevance import RelevanceSettings, VisionRelevance
+
+            settings = RelevanceSettings(**section.relevance_settings.model_dump())
+            rewards.append(VisionRelevance(model, processor, settings))
+        elif name == "format":
+            from osler.training.rewards.format import Format
+
+            labels = sorted({region.label for record in records for region in record.regions})
+            rewards.append(Format(labels))
+        else:
+            from osler.endpoint import ChatEndpoint
+            from osler.training.rewards.judge import Judge
+
+            judge = section.judge_endpoint
+            assert judge is not None
+            rewards.append(Judge(ChatEndpoint(judge.url, judge.model, allow_remote=judge.allow_remote, max_tokens=8)))
+    return Combined(
+        rewards, section.weights, group=rollout.completions, normalise=section.normalise, floor=section.floor
+    )
