@@ -23,16 +23,29 @@ def grounding_summary(protocol: Protocol, scored: Sequence[Scored], *, seed: int
         seed: of the bootstrap.
 
     Returns:
-        `pooled` where the protocol counts boxes, `by_class` where it counts them by class, `by_dataset` where it names
-        classes; layout in docs/schema_scores.md.
+        `by_presence`; `pooled` where the protocol counts boxes, `by_class` where it counts them by class, `by_dataset`
+        where it names classes; layout in docs/schema_scores.md.
     """
     if not protocol.needs_regions:
         return {}
+    parts: dict[str, Any] = {"by_presence": by_presence(scored, seed=seed)}
     if protocol.counts_classes:
-        return {"by_class": by_class(scored, seed=seed)}
-    if protocol.needs_options:
-        return {"by_dataset": by_dataset(scored, seed=seed)}
-    return {"pooled": pooled(scored, seed=seed)} if any("tp" in entry.score.detail for entry in scored) else {}
+        parts["by_class"] = by_class(scored, seed=seed)
+    elif protocol.needs_options:
+        parts["by_dataset"] = by_dataset(scored, seed=seed)
+    elif any("tp" in entry.score.detail for entry in scored):
+        parts["pooled"] = pooled(scored, seed=seed)
+    return parts
+
+
+def by_presence(scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
+    """Items that show something, and items that show nothing: a model that states no box is right on the latter."""
+    parts = {}
+    for name, wanted in (("with_region", True), ("without_region", False)):
+        entries = [entry for entry in scored if entry.item.regions and bool(entry.item.regions.names) == wanted]
+        if entries:
+            parts[name] = _mean(entries, seed=seed)
+    return parts
 
 
 def pooled(scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
@@ -92,8 +105,7 @@ def by_dataset(scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
         for number, (name, entries) in enumerate(sorted(datasets.items())):
             values = [entry.score.value for entry in entries]
             clusters = [entry.item.cluster for entry in entries]
-            result = statistics.interval(values, clusters=clusters, seed=seed)
-            found[name] = {"mean": result.mean, "low": result.low, "high": result.high, "n": result.n}
+            found[name] = _mean(entries, seed=seed)
             # data sets share no image: each is resampled by itself
             resampled.append(statistics.bootstrap_means(values, clusters=clusters, seed=seed + number))
         low, high = statistics.ends(np.mean(resampled, axis=0))
@@ -103,6 +115,12 @@ def by_dataset(scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
 
 
 _NONE = ClassCounts()
+
+
+def _mean(entries: Sequence[Scored], *, seed: int) -> dict[str, Any]:
+    values, clusters = [entry.score.value for entry in entries], [entry.item.cluster for entry in entries]
+    result = statistics.interval(values, clusters=clusters, seed=seed)
+    return {"mean": result.mean, "low": result.low, "high": result.high, "n": result.n}
 
 
 def _ratio(

@@ -105,6 +105,12 @@ def _summary(real: Mapping[str, Any]) -> TableSection:
     found = real["grounding-acc50"]
     boxes = found["pooled"]
     rows: list[list[str | int]] = [
+        [f"{label}, {words}", _interval(real[name]["by_presence"].get(part))]
+        for part, words in (("with_region", "where something is"), ("without_region", "where nothing is"))
+        for name, label in (("grounding-iou", "mean IoU"), ("grounding-dice", "mean Dice"))
+        if part in real[name]["by_presence"]
+    ]
+    rows += [
         ["boxes true / stated / found", f"{boxes['true']} / {boxes['predicted']} / {boxes['tp']}"],
         ["precision of boxes", _interval(boxes["precision"])],
         ["recall of boxes", _interval(boxes["recall"])],
