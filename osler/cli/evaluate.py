@@ -14,6 +14,9 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="Model folder; leave out with --answers.")] = "",
     task: Annotated[str, typer.Option(help="Benchmark; see --list.")] = "",
     data: Annotated[Path | None, typer.Option(help="Folder (or record file) of the benchmark.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Image folder; by default that of the benchmark.", show_default=False)
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for scores.json, predictions.jsonl and report.html.")] = None,
     answers: Annotated[
         Path | None, typer.Option(help="Score this answer file (JSONL or JSON) instead of asking a model.")
@@ -61,7 +64,7 @@ def evaluate(
     for name in conventions:
         folder = out / name if len(conventions) > 1 else out
         common: dict[str, Any] = {"data": data, "out": folder, "split": split, "convention": name, "seed": seed}
-        common["box_format"] = box_format or None
+        common |= {"box_format": box_format or None, "image_folder": images}
         result: Any
         if answers:
             from osler.evaluation import score_answers

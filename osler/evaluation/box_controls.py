@@ -20,8 +20,7 @@ from osler.boxes import Box
 from osler.errors import EvaluationError
 from osler.evaluation.controls import question_type
 from osler.evaluation.majority_options import DATASET_TAG
-from osler.evaluation.restate import image_size
-from osler.evaluation.tasks.region_items import record_classes
+from osler.evaluation.tasks.region_items import image_size, record_classes
 from osler.records import Record
 
 Write = Callable[[Record, Sequence[Box], Sequence[str]], str]

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from osler.evaluation.tasks.grounding import Grounding
 from osler.evaluation.tasks.region_items import region_items
-from osler.records import Record, Region
+from osler.records import Record
 
 
 class BccdGrounding(Grounding):
-    """Blood smears of the BCCD data set (MIT licence). `data` is a folder of records with a region for each cell.
+    """Blood smears of the BCCD data set (MIT licence). `data` is the folder that `osler data get pascal-voc` wrote.
 
     Convention `wbc` asks for white cells only, one or a few a picture; `all` for red cells and platelets too, often
     more than twenty, for which answers need a far greater length limit. "Abnormality" is the word of the fixed
@@ -24,12 +24,12 @@ class BccdGrounding(Grounding):
     def items(self, records: Sequence[Record], convention: str) -> list[Record]:
         """One item for each picture, made from its regions whatever its records ask."""
         return region_items(
-            records, keep=lambda region: self.keeps(region, convention), shows_nothing=self.shows_nothing
+            records, keeps=lambda label: self.keeps(label, convention), shows_nothing=self.shows_nothing
         )
 
-    def keeps(self, region: Region, convention: str) -> bool:
+    def keeps(self, label: str, convention: str) -> bool:
         """White cells, or all."""
-        return convention == "all" or region.label.strip().casefold() == "wbc"
+        return convention == "all" or label.strip().casefold() == "wbc"
 
     def shows_nothing(self, record: Record) -> bool:
         """All cells of a picture are annotated."""

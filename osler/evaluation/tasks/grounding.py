@@ -13,19 +13,19 @@ from osler.errors import BoxError, EvaluationError
 from osler.evaluation.box_controls import centre_box, majority_classes, mean_box
 from osler.evaluation.controls import CONTROLS, Control, Majority
 from osler.evaluation.protocols.regions import DEFAULT_FORMAT, Asked, Regions
-from osler.evaluation.restate import image_size, restate
 from osler.evaluation.tasks.base import Problem
 from osler.evaluation.tasks.records import Records
 from osler.evaluation.tasks.region_items import (
     CLASSES_TAG,
-    SYNONYMS_TAG,
-    is_item,
+    image_size,
     record_classes,
     region_items,
+    synonyms_of,
     with_vocabulary,
 )
-from osler.evaluation.tasks.region_text import class_answer, region_answer, unplaced_answer
-from osler.records import Record, Region
+from osler.instruct.box_text import reformat_boxes
+from osler.instruct.wording import NO_ABNORMALITY, naming
+from osler.records import Record
 
 ELSEWHERE = 0.1
 """A substitute image of the shuffled control has no box that overlaps one of the item's by more IoU than this."""
@@ -72,18 +72,20 @@ class Grounding(Records):
 
     def items(self, records: Sequence[Record], convention: str) -> list[Record]:
         """Records that already are items, or else one item for each image."""
-        return [record for record in records if is_item(record)] or region_items(
-            records, keep=lambda region: self.keeps(region, convention), shows_nothing=self.shows_nothing
+        return [record for record in records if self._is_item(record)] or region_items(
+            records, keeps=lambda label: self.keeps(label, convention), shows_nothing=self.shows_nothing
         )
 
     def select(self, records: Sequence[Record]) -> list[Record]:
         """Items; training records of another form are turned into items first."""
-        if any(record.tags.get("question_type") in self.kinds and "box_format" in record.tags for record in records):
-            return [r for r in records if r.tags.get("question_type") in self.kinds and "box_format" in r.tags]
-        return self.items(records, self.conventions[0])
+        ready = [record for record in records if self._is_item(record)]
+        return ready or self.items(records, self.conventions[0])
 
-    def keeps(self, region: Region, convention: str) -> bool:
-        """Whether a region counts."""
+    def _is_item(self, record: Record) -> bool:
+        return record.tags.get("question_type") in self.kinds and "box_format" in record.tags
+
+    def keeps(self, label: str, convention: str) -> bool:
+        """Whether regions of a label count."""
         return True
 
     def shows_nothing(self, record: Record) -> bool:
@@ -108,23 +110,25 @@ class Grounding(Records):
             box_format=record.tags.get("box_format", DEFAULT_FORMAT),
             asked=asked,
             classes=record_classes(record) if asked == "classes" else None,
-            synonyms=json.loads(record.tags.get(SYNONYMS_TAG, "{}")),
+            synonyms=synonyms_of(record),
         )
 
     def restated(self, record: Record, box_format: str) -> Record:
         """The record with its boxes in another format."""
-        return restate(record, box_format)
+        return reformat_boxes(record, box_format)
 
     def write(self, record: Record, boxes: Sequence[Box], classes: Sequence[str]) -> str:
-        """An answer to the record's question with these boxes, in its format, all called by the first class."""
+        """An answer to the record's question that states these boxes, in its format, and then names these classes."""
         codec = box_formats.get(record.tags.get("box_format", DEFAULT_FORMAT))
         texts = [codec.to_text(box) for box in boxes]
         asked = _ASKED.get(record.tags.get("question_type", ""), "boxes and classes")
-        if asked == "classes":
-            return " ".join(map(class_answer, classes)) or "There is no class to name."
         if asked == "boxes":
             return ", ".join(texts)
-        return region_answer(texts, [*classes[:1], ""][:1] * len(texts)) if texts else unplaced_answer(classes)
+        named = [naming(name) for name in classes]
+        if asked == "classes":
+            return " ".join(named) or NO_ABNORMALITY
+        places = [f"It lies at {text}." for text in texts]
+        return " ".join(["There is an abnormality.", *places, *named]) if texts or named else NO_ABNORMALITY
 
     def majority(self, training: Sequence[Record]) -> Majority:
         """The commonest classes, without a box."""
@@ -140,12 +144,14 @@ class Grounding(Records):
     def alike(self, record: Record, others: Sequence[Record]) -> bool:
         """Whether the answer might be right on an image that `others` are about: a box at the same place, or a class.
 
-        A class counts only where there are several to tell apart.
+        A class counts only where an answer should name it and there are several to tell apart.
         """
         mine = [resize(region.box, 1000, 1000) for region in record.regions]
         theirs = [resize(region.box, 1000, 1000) for other in others for region in other.regions]
         if mine and theirs and iou_matrix(mine, theirs).max() > ELSEWHERE:
             return True
+        if record.tags.get("question_type") == "refer":
+            return False
         shared = set(record_classes(record)) & {name for other in others for name in record_classes(other)}
         return bool(shared) and len(self.options(record)) > 1
 
@@ -178,19 +184,15 @@ def _fault(record: Record) -> str | None:
     return None
 
 
-def _synonyms(path: Path) -> dict[str, str]:
-    """Other name -> class."""
+def _synonyms(path: Path) -> dict[str, list[str]]:
+    """Class -> other names."""
     if not path.is_file():
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise EvaluationError(f"{path}: cannot be read: {error}") from error
-    names: dict[str, str] = {}
-    for category, others in content.items() if isinstance(content, dict) else [("", None)]:
+    for others in content.values() if isinstance(content, dict) else [None]:
         if not isinstance(others, list) or not all(isinstance(other, str) and other.strip() for other in others):
-            raise EvaluationError(f"{path}: {category!r}: want {{class: [other names]}}")
-        for other in others:
-            if names.setdefault(other, category) != category:
-                raise EvaluationError(f"{path}: {other!r} stands for both {names[other]!r} and {category!r}")
-    return names
+            raise EvaluationError(f"{path}: want {{class: [other names]}}")
+    return dict(content)

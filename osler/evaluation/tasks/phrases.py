@@ -59,7 +59,7 @@ def phrase_record(
             Turn(role="user", text=f"{IMAGE_PLACEHOLDER}\n{QUESTION.format(phrase=phrase)}"),
             Turn(role="assistant", text=", ".join(codec.to_text(box) for box in boxes)),
         ),
-        regions=tuple(Region(box=box, label=phrase) for box in boxes),
+        regions=tuple(Region(box=box, label=category) for box in boxes),
         subject=subject,
         tags={"question_type": "refer", "box_format": DEFAULT_FORMAT, "category": category, "dataset": dataset},
         provenance=provenance or Provenance(source=dataset),

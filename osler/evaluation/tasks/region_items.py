@@ -1,99 +1,72 @@
-"""From records that have regions, whatever they ask, to one abnormality question for each image."""
+"""From records that have regions, whatever they ask, to one abnormality question for each image; and their classes."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from osler import box_formats
-from osler.boxes import Box
-from osler.evaluation.controls import UNKNOWN_TYPE
+from osler.errors import RecordError
 from osler.evaluation.protocols.regions import DEFAULT_FORMAT
-from osler.evaluation.tasks.region_text import QUESTION, region_answer
-from osler.record_ids import stable_id
-from osler.records import IMAGE_PLACEHOLDER, Record, Region, Turn
+from osler.instruct.abnormality import abnormality_records
+from osler.records import Record
 
 CLASSES_TAG = "classes"
 SYNONYMS_TAG = "synonyms"
 
 
-def is_item(record: Record) -> bool:
-    """Whether a record already is a question about regions in the form of this module."""
-    return record.tags.get("question_type") in ("abnormality", "region") and "box_format" in record.tags
-
-
 def region_items(
     records: Sequence[Record],
     *,
-    keep: Callable[[Region], bool] = lambda region: True,
+    keeps: Callable[[str], bool] = lambda label: True,
     shows_nothing: Callable[[Record], bool] = lambda record: False,
     box_format: str = DEFAULT_FORMAT,
 ) -> list[Record]:
     """One record for each image: the fixed question, and an answer that states every region of the image.
 
-    All records of an image are one: their regions are united, equal ones once. An image without regions becomes an
-    item without abnormality when one of its records says so, and otherwise none, because nobody looked. Records of
-    several images are left out.
+    An image without regions becomes an item without abnormality when one of its records says that there is none, and
+    otherwise no item, because nobody looked. How answers are worded is `osler.instruct.abnormality`'s affair.
 
     Args:
-        records: of one split, in any order.
-        keep: which regions count.
+        records: of one split.
+        keeps: which labels count.
         shows_nothing: whether a record says that its image shows nothing that would be a region.
         box_format: in which the answers state boxes.
     """
-    images: dict[tuple[str, int | None], list[Record]] = {}
-    for record in records:
-        if len(record.images) == 1:
-            images.setdefault((record.images[0].path, record.images[0].frame), []).append(record)
-    codec = box_formats.get(box_format)
-    items = []
-    for (path, frame), group in images.items():
-        found: dict[tuple[Box, str], Region] = {}
-        for record in group:
-            for region in record.regions:
-                if keep(region):
-                    found.setdefault((region.box, region.label), region)
-        if not found and not any(shows_nothing(record) for record in group):
-            continue
-        first = min(group, key=lambda record: record.id)
-        boxes, labels = [box for box, _ in found], [label for _, label in found]
-        dataset = first.tags.get("dataset", first.provenance.source)
-        items.append(
-            Record(
-                id=stable_id("abnormality", dataset, path, frame),
-                images=first.images,
-                turns=(
-                    Turn(role="user", text=f"{IMAGE_PLACEHOLDER}\n{QUESTION}"),
-                    Turn(role="assistant", text=region_answer([codec.to_text(box) for box in boxes], labels)),
-                ),
-                regions=tuple(found.values()),
-                subject=first.subject,
-                study=first.study,
-                tags={
-                    "question_type": "abnormality",
-                    "box_format": box_format,
-                    "category": "|".join(dict.fromkeys(labels)),
-                    "dataset": dataset,
-                    "modality": first.tags.get("modality", UNKNOWN_TYPE),
-                },
-                provenance=first.provenance,
-            )
-        )
-    return items
+    labels = sorted({region.label for record in records for region in record.regions if keeps(region.label)})
+    if not labels:
+        return []
+    asked = [
+        record
+        for record in records
+        if any(region.label in labels for region in record.regions) or shows_nothing(record)
+    ]
+    return list(abnormality_records(asked, box_format=box_format, wording="fixed", classes=labels))
 
 
-def with_vocabulary(records: Sequence[Record], synonyms: dict[str, str]) -> list[Record]:
-    """Records with the tags `classes` (every class of any of them) and, where there are any, `synonyms`.
+def with_vocabulary(records: Sequence[Record], synonyms: Mapping[str, Sequence[str]]) -> list[Record]:
+    """Records with the tags `classes` (every class of any of them) and, where there are any, `synonyms` of all of them.
 
     Args:
-        records: all items of a split.
-        synonyms: other name -> class.
+        records: all items of a split; their own tag `synonyms` (JSON, class -> other names) counts too.
+        synonyms: class -> other names.
+
+    Raises:
+        RecordError: when a tag is malformed, or one name stands for two classes.
     """
     classes = sorted({name for record in records for name in record_classes(record)}, key=str.casefold)
+    known: dict[str, dict[str, None]] = {}
+    for record in records:
+        for category, others in _synonyms(record).items():
+            known.setdefault(category, {}).update(dict.fromkeys(others))
+    for category, more in synonyms.items():
+        known.setdefault(category, {}).update(dict.fromkeys(more))
     tags = {CLASSES_TAG: json.dumps(classes, ensure_ascii=False)}
-    if synonyms:
-        tags[SYNONYMS_TAG] = json.dumps(synonyms, ensure_ascii=False, sort_keys=True)
-    return [record.model_copy(update={"tags": {**record.tags, **tags}}) for record in records]
+    if known:
+        tags[SYNONYMS_TAG] = json.dumps({name: list(known[name]) for name in sorted(known)}, ensure_ascii=False)
+    found = [record.model_copy(update={"tags": {**record.tags, **tags}}) for record in records]
+    for record in found[:1]:
+        synonyms_of(record)  # the same for all: one look finds a name with two meanings
+    return found
 
 
 def record_classes(record: Record) -> tuple[str, ...]:
@@ -102,3 +75,42 @@ def record_classes(record: Record) -> tuple[str, ...]:
         record.tags["category"].split("|") if "category" in record.tags else [region.label for region in record.regions]
     )
     return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+
+
+def synonyms_of(record: Record) -> dict[str, str]:
+    """Other name -> class, of the tag `synonyms`.
+
+    Raises:
+        RecordError: when the tag is malformed, or one name stands for two classes.
+    """
+    names: dict[str, str] = {}
+    for category, others in _synonyms(record).items():
+        for other in others:
+            if names.setdefault(other, category) != category:
+                reason = f"record {record.id!r}: {other!r} stands for both {names[other]!r} and {category!r}"
+                raise RecordError(reason, field=f"tags.{SYNONYMS_TAG}")
+    return names
+
+
+def _synonyms(record: Record) -> dict[str, list[str]]:
+    try:
+        content = json.loads(record.tags.get(SYNONYMS_TAG, "{}"))
+        well = isinstance(content, dict) and all(
+            isinstance(others, list) and all(isinstance(other, str) and other.strip() for other in others)
+            for others in content.values()
+        )
+    except ValueError:
+        well = False
+    if not well:
+        raise RecordError(
+            f"record {record.id!r}: want JSON, class -> list of other names", field=f"tags.{SYNONYMS_TAG}"
+        )
+    return content  # type: ignore[no-any-return]
+
+
+def image_size(record: Record) -> tuple[int, int] | None:
+    """Width and height in pixels of a record's only image, from its regions or its reference; None when unknown."""
+    for region in record.regions:
+        return region.box.width, region.box.height
+    image = record.images[0] if record.images else None
+    return (image.width, image.height) if image and image.width and image.height else None
