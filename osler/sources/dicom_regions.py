@@ -30,7 +30,7 @@ class DicomRegionsSource(BoxSource):
     title = "DICOM contours and segmentations"
     licence = "of your data"
     url = "https://dicom.nema.org/medical/dicom/current/output/html/part03.html"
-    layout: Layout = "documented"
+    layout: Layout = "verified"
     description = (
         "Slices of DICOM series with boxes of the connected parts of RTSTRUCT contours and SEG segments, which must "
         "lie on the grid of their pictures. Patient and study become pseudonyms."

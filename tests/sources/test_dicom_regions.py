@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,9 @@ from osler.errors import SourceError
 from osler.images import load_image
 from osler.images.contours import contour_mask
 from osler.record_files import check_images
-from osler.sources.dicom_geometry import Plane
+from osler.sources.dicom_geometry import Plane, plane_of
+from osler.sources.dicom_masks import Fault, rtstruct_masks, seg_masks
+from osler.sources.dicom_series import Folder, Patient, Slice, read_header
 from tests.sources.box_pictures import corners, fetch, labels
 from tests.sources.dicom_structure_files import OBLIQUE, SPACING, UPRIGHT, Series, filled, square
 
@@ -197,6 +200,27 @@ def test_a_folder_without_marks(tmp_path: Path) -> None:
     Series(tmp_path / "in")
     with pytest.raises(SourceError, match=r"holds no RTSTRUCT or SEG file \(3 DICOM pictures\)"):
         sample(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["liver_1frame.dcm", "liver_expb_1frame.dcm"])
+def test_a_published_segmentation(name) -> None:
+    """A file of pydicom's own tests; its picture is not there, so one with its stated grid stands in."""
+    ds = read_header(Path(pydicom.__file__).parent / "data" / "test_files" / name, pixels=True)
+    assert [fault.reason for fault in seg_masks(ds, Folder())] == ["a frame is of a picture that is not in the folder"]
+    plane = plane_of(ds, 0)
+    source = ds.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence[0]
+    place = Slice("a.dcm", plane, 1, "", Patient("", ()), "", "CT")
+    (found,) = seg_masks(ds, Folder({source.ReferencedSOPInstanceUID: place}))
+    assert found.label == "Liver"
+    assert np.array_equal(found.mask, ds.pixel_array.astype(bool))
+    assert found.mask.sum() > 1000
+
+
+def test_a_published_structure_set_without_its_pictures() -> None:
+    ds = read_header(Path(pydicom.__file__).parent / "data" / "test_files" / "rtstruct.dcm")
+    found = list(rtstruct_masks(ds, Folder()))
+    assert found
+    assert all(isinstance(item, Fault) for item in found)
 
 
 @settings(max_examples=40, deadline=None)
