@@ -204,8 +204,14 @@ def is_private(url: str) -> bool:
         found = {str(item[4][0]) for item in socket.getaddrinfo(host, None)}
     except (OSError, UnicodeError) as error:
         raise EndpointError(f"{url}: the host name {host!r} is unknown ({error})") from error
-    addresses = [ipaddress.ip_address(text.split("%")[0]) for text in found]
+    addresses = [_plain(ipaddress.ip_address(text.split("%")[0])) for text in found]
     return all(address.is_loopback or address.is_private or address.is_link_local for address in addresses)
+
+
+def _plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An IPv4 address that is written as an IPv6 one (::ffff:8.8.8.8) as what it is."""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
 
 
 def _checked_url(url: str) -> str:

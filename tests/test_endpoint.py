@@ -155,6 +155,8 @@ def test_nobody_listens(waits) -> None:
         ("[fd00::5]", True),
         ("8.8.8.8", False),
         ("[2001:4860:4860::8888]", False),
+        ("[::ffff:8.8.8.8]", False),
+        ("[::ffff:10.0.0.1]", True),
     ],
 )
 def test_private_and_remote_addresses(address: str, private: bool) -> None:

@@ -20,8 +20,8 @@ REFLECT = (
     "Rewrite the draft as one paragraph in three steps: first, that an abnormality is detected; second, where it lies; "
     "third, what it is and by which visible feature it is recognised. Go through the steps once for each abnormality.\n"
     "Facts, which the text must agree with:\n{facts}\n"
-    "Rules: copy each box exactly as it is written above; call each abnormality by the name above; use no other digits; "
-    "at most {words} words; no headings and no lists."
+    "Rules: copy each box exactly as it is written above; name each abnormality as above; use no other digits, "
+    "at most {words} words, no headings and no lists."
 )
 AGAIN = "Your text breaks these rules:\n{problems}\nWrite it again and keep all rules. Answer with the text alone."
 

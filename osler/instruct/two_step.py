@@ -76,7 +76,10 @@ class TwoStepWriter:
             self._down += 1
             self._reject(draft, [str(error)], "")
             if self._down >= GIVE_UP_AFTER:
-                raise EndpointError(f"{error}; given up after {self._down} records in a row") from error
+                raise EndpointError(
+                    f"{error}; given up after {self._down} records in a row. Finished answers are kept in "
+                    f"{self.journal.path}: the same command goes on from there"
+                ) from error
             return None
         except (ImageError, RecordError) as error:
             self._reject(draft, [str(error)], "")

@@ -83,6 +83,7 @@ _SOURCES = {
     "deeplesion": ("osler.sources.deeplesion", "DeepLesionSource"),
     "kvasir-seg": ("osler.sources.kvasir_seg", "KvasirSegSource"),
     "kidney-stone": ("osler.sources.kidney_stone", "KidneyStoneSource"),
+    "dicom-regions": ("osler.sources.dicom_regions", "DicomRegionsSource"),
     "image-csv": ("osler.sources.image_folder", "ImageCsvSource"),
 }
 

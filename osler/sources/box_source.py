@@ -18,8 +18,8 @@ class BoxSource:
     """A data set of boxes that is read from the user's own copy.
 
     Attributes:
-        layout: "verified" on published files; "documented": checked against public descriptions and readers of the
-            files, not against the files; "not verified": look at the boxes before you use them.
+        layout: "verified" on published files; "documented": by public descriptions and readers of the files, not on
+            the files; "not verified": look at the boxes before you use them.
     """
 
     name: str

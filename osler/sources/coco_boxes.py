@@ -48,7 +48,7 @@ class CocoBoxesSource(BoxSource):
                 [mark for mark, _ in image.marks],
                 file=home,
                 line=image.position,
-                lost=image.lost,
+                lost=len(image.faulty),
                 stated=image.size,
                 split=options.get("split") or None,
             )

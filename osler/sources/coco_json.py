@@ -26,7 +26,7 @@ class CocoImage:
         size: (width, height) as stated, or None.
         raw: the entry.
         marks: its boxes, with the annotation each came from.
-        lost: how many of its annotations were set aside.
+        faulty: its annotations that were set aside.
     """
 
     position: int
@@ -34,7 +34,7 @@ class CocoImage:
     size: tuple[int, int] | None
     raw: dict[str, Any]
     marks: list[tuple[Mark, dict[str, Any]]] = field(default_factory=list)
-    lost: int = 0
+    faulty: list[dict[str, Any]] = field(default_factory=list)
 
 
 def read_coco(path: Path, out: BoxRecords) -> list[CocoImage]:
@@ -76,7 +76,7 @@ def read_coco(path: Path, out: BoxRecords) -> list[CocoImage]:
         except RecordError as error:
             out.set_aside(path, position, f"annotations.{error.field}", error.reason)
             if owner is not None:
-                owner.lost += 1
+                owner.faulty.append(item)
     return list(images.values())
 
 

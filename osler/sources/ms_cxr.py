@@ -8,7 +8,7 @@ since version 1.1 also split. `path` is MIMIC-CXR's: `files/p1x/pXXXXXXXX/sXXXXX
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -36,6 +36,9 @@ FRACTIONS = {"train": 0.7, "dev": 0.1, "test": 0.2}
 _PATH = re.compile(r"(?:^|/)(p[0-9]{8})/(s[0-9]{8})/[^/]+$")
 
 
+_Key = tuple[str, str, str]
+
+
 class _Row(NamedTuple):
     """One phrase with one box."""
 
@@ -44,6 +47,11 @@ class _Row(NamedTuple):
     path: str
     size: tuple[int, int] | None
     split: str | None
+
+    @property
+    def key(self) -> _Key:
+        """What the boxes of one phrase have in common."""
+        return self.path, self.mark.label, self.phrase
 
 
 class MsCxrSource(BoxSource):
@@ -71,17 +79,17 @@ class MsCxrSource(BoxSource):
         merged = choice(options, "boxes", ("merged", "per-row")) == "merged"
         seed = int(number(options, "seed", 0))
         out = BoxRecords(image_folder(options, home.parent), self.name, self.licence, self.url, labels=CATEGORIES)
-        rows = _csv_rows(home, out) if home.suffix.lower() == ".csv" else _json_rows(home, out)
+        rows, faulty = _csv_rows(home, out) if home.suffix.lower() == ".csv" else _json_rows(home, out)
         official = bool(rows) and all(row.split for row in rows)
         wanted = choice(options, "split", ("official" if official else "patient", "official", "patient"))
         if wanted == "official" and not official:
             raise SourceError(f"{home}: not every row has a split (version 1.0 has none); use split=patient")
         groups: dict[tuple[object, ...], list[_Row]] = defaultdict(list)
-        for number_, row in enumerate(rows):
-            key = (row.path, row.mark.label, row.phrase) if merged else (number_,)
-            groups[key].append(row)
+        for position, row in enumerate(rows):
+            groups[row.key if merged else (position,)].append(row)
         for group in groups.values():
-            _add(out, home, group, merged=merged, official=wanted == "official")
+            lost = faulty[group[0].key] if merged else 0
+            _add(out, home, group, merged=merged, official=wanted == "official", lost=lost)
         if wanted == "patient" and out.records:
             parts = split_records(out.records, FRACTIONS, seed=seed, by="subject", allow_empty=True)
             split_of = {record.id: name for name, part in parts.parts.items() for record in part}
@@ -94,7 +102,7 @@ class MsCxrSource(BoxSource):
         return out, [f"Split: {wanted}" + (f", seed {seed}, fractions {FRACTIONS}." if wanted == "patient" else ".")]
 
 
-def _add(out: BoxRecords, file: Path, rows: Sequence[_Row], *, merged: bool, official: bool) -> None:
+def _add(out: BoxRecords, file: Path, rows: Sequence[_Row], *, merged: bool, official: bool, lost: int) -> None:
     first = rows[0]
     found = _PATH.search(first.path)
     if found is None:
@@ -107,6 +115,7 @@ def _add(out: BoxRecords, file: Path, rows: Sequence[_Row], *, merged: bool, off
         [row.mark for row in rows],
         file=file,
         line=first.mark.line,
+        lost=lost,
         key=key,
         stated=first.size,
         subject=stable_id(MsCxrSource.name, found[1]),
@@ -116,9 +125,14 @@ def _add(out: BoxRecords, file: Path, rows: Sequence[_Row], *, merged: bool, off
     )
 
 
-def _json_rows(path: Path, out: BoxRecords) -> list[_Row]:
-    rows = []
+def _json_rows(path: Path, out: BoxRecords) -> tuple[list[_Row], Counter[_Key]]:
+    """Rows of the file, and how many boxes of which phrase were set aside."""
+    rows, faulty = [], Counter[_Key]()
     for image in read_coco(path, out):
+        names = {item["category_id"]: mark.label for mark, item in image.marks}
+        for item in image.faulty:
+            label = names.get(item.get("category_id"), "") if isinstance(item.get("category_id"), int | str) else ""
+            faulty[image.path, label, str(item.get("label_text")).strip()] += 1
         for mark, item in image.marks:
             phrase = item.get("label_text")
             if not isinstance(phrase, str) or not phrase.strip():
@@ -126,11 +140,12 @@ def _json_rows(path: Path, out: BoxRecords) -> list[_Row]:
                 continue
             split = item.get("split") or image.raw.get("split")
             rows.append(_Row(mark, phrase.strip(), image.path, image.size, split if isinstance(split, str) else None))
-    return rows
+    return rows, faulty
 
 
-def _csv_rows(path: Path, out: BoxRecords) -> list[_Row]:
-    rows = []
+def _csv_rows(path: Path, out: BoxRecords) -> tuple[list[_Row], Counter[_Key]]:
+    """Rows of the table, and how many boxes of which phrase were set aside."""
+    rows, faulty = [], Counter[_Key]()
     for line, cells in read_rows(path, COLUMNS):
         try:
             x, y, width, height = numbers(cells, ("x", "y", "w", "h"))
@@ -139,9 +154,10 @@ def _csv_rows(path: Path, out: BoxRecords) -> list[_Row]:
                 raise RecordError("is empty", field="label_text")
         except RecordError as error:
             out.set_aside(path, line, error.field, error.reason)
+            faulty[cells["path"], cells["category_name"], cells["label_text"]] += 1
             continue
         mark = Mark(line, cells["category_name"], (x, y, x + width, y + height))
         rows.append(
             _Row(mark, cells["label_text"], cells["path"], (int(size_x), int(size_y)), cells.get("split") or None)
         )
-    return rows
+    return rows, faulty

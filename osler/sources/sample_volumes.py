@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from osler.errors import SourceError
+from osler.images.contours import contour_mask
 from osler.mask_boxes import mask_boxes
 from osler.packages import fetch, members, read_members
 from osler.sources.sample_pictures import (
@@ -314,7 +315,6 @@ def _from_nrrd(name: str, values: np.ndarray, mask: np.ndarray, header: dict, me
 def _pycerr(*, say: Say | None = None) -> Iterator[Volume]:
     """The four lung-tumour CTs of the Radiomics Digital Phantom; masks from the contours of the ROI "GTV-1"."""
     import pydicom
-    from PIL import Image, ImageDraw
 
     archive = fetch("pycerr", say=say)
     root = "cerr/datasets/radiomics_phantom_dicom"
@@ -343,10 +343,9 @@ def _pycerr(*, say: Say | None = None) -> Iterator[Volume]:
             for contour in contours.ContourSequence:
                 points = np.asarray(contour.ContourData, dtype=float).reshape(-1, 3)
                 k = int(np.abs(heights - points[0, 2]).argmin())
-                canvas = Image.new("1", (values.shape[2], values.shape[1]))
-                corners = [((x - left) / column, (y - top) / row) for x, y, _ in points]
-                ImageDraw.Draw(canvas).polygon(corners, fill=1, outline=1)
-                mask[k] ^= np.asarray(canvas)  # XOR: a contour inside another one is a hole (keyhole convention)
+                # cut off, not rounded: the sample set was drawn so, and its boxes stay as they are
+                corners = [(int((x - left) / column), int((y - top) / row)) for x, y, _ in points]
+                mask[k] ^= contour_mask([corners], values.shape[2], values.shape[1])
         yield Volume(
             f"pat_{number}",
             values.astype(np.float32),

@@ -56,7 +56,7 @@ class Tbx11kSource(BoxSource):
                     [mark for mark, _ in image.marks],
                     file=path,
                     line=image.position,
-                    lost=image.lost,
+                    lost=len(image.faulty),
                     stated=image.size,
                     split=split,
                     tags=tags,

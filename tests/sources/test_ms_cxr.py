@@ -135,6 +135,17 @@ def test_bad_rows(tmp_path: Path) -> None:
     assert "outside its image" in reasons[9, "box"]
 
 
+@pytest.mark.parametrize("write", [as_json, as_csv])
+def test_a_phrase_that_lost_a_box_says_so(tmp_path: Path, write) -> None:
+    rows = phrases(tmp_path, 1)
+    rows.append(
+        (rows[0][0], "Bilateral pleural effusions", "Pleural Effusion", (1, 1, 5, '"?"' if write is as_csv else "?"))
+    )
+    records, aside, _ = fetch("ms-cxr", write(tmp_path, rows), tmp_path / "out")
+    assert len(aside) == 1
+    assert [r.provenance.notes for r in every(records)] == [{"boxes_set_aside": 1}, {}]
+
+
 def test_a_table_of_another_layout(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("image,label\n")
     with pytest.raises(SourceError, match="has no column 'category_name'"):
