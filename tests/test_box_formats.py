@@ -265,3 +265,12 @@ def test_no_output_takes_long(piece):
     start = time.process_time()
     read(piece * 100_000)
     assert time.process_time() - start < 2  # measured: at most 0.05 s; quadratic scanning takes minutes
+
+
+def test_where_a_box_stands_in_the_text():
+    text = "a <ref>mass</ref><box>(1,2),(3,4)</box>, then [5, 6, 7, 8]."
+    found = read(text).items
+    assert [text[item.start : item.end] for item in found] == ["<box>(1,2),(3,4)</box>", "[5, 6, 7, 8]"]
+    together = read("<box>(1,2),(3,4),(5,6),(7,8)</box>").items
+    assert len(together) == 2
+    assert (together[0].start, together[0].end) == (together[1].start, together[1].end)

@@ -60,3 +60,36 @@ def test_help_of_every_verb(osler: Osler) -> None:
         result = osler(*([verb] if verb else []), "--help")
         assert result.status == 0
         assert "Usage" in result.out
+
+
+def test_boxes_in_another_format_and_pictures_elsewhere(osler: Osler, model_folder: Path, tmp_path: Path) -> None:
+    from osler import box_formats
+    from osler.evaluation import tasks
+
+    assert osler("data", "get", "phantom", tmp_path / "p", "size=tiny").status == 0
+    (tmp_path / "p" / "images").rename(tmp_path / "images")
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "images").rename(tmp_path / "pictures" / "images")
+    items = tasks.get("phantom-grounding").load(tmp_path / "p", split="test", convention="files")
+    codec = box_formats.get("norm100_xyxy")
+    texts = {
+        item.id: " ".join(f"{codec.to_text(region.box)} {region.label}" for region in item.regions) or "none"
+        for item in items
+    }
+    (tmp_path / "answers.json").write_text(json.dumps(texts))
+    common = ("--task", "phantom-grounding", "--data", tmp_path / "p", "--images", tmp_path / "pictures")
+    told = osler(
+        "eval", "--answers", tmp_path / "answers.json", *common, "--box-format", "norm100_xyxy", "--out", tmp_path / "a"
+    )
+    assert told.status == 0, told.err
+    for wanted in ("grounding-iou", "centre-box", "recall of boxes", "By class"):
+        assert wanted in told.out, wanted
+    scores = json.loads((tmp_path / "a" / "scores.json").read_text())
+    assert scores["box_format"] == "norm100_xyxy"
+    assert scores["conditions"]["real"]["protocols"]["grounding-labelled"]["mean"] > 0.9
+    asked = osler("eval", model_folder, *common, "--max-new-tokens", "4", "--limit", "2", "--out", tmp_path / "m")
+    assert asked.status == 0, asked.err
+    assert osler("compare", tmp_path / "a", tmp_path / "a").status == 0
+    refused = osler("eval", model_folder, *common, "--box-format", "norm10", "--out", tmp_path / "x")
+    assert refused.status == 2
+    assert "norm100_xyxy" in refused.err

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from osler.errors import EvaluationError
-from osler.evaluation.statistics import bootstrap_means, interval, mcnemar, paired_difference
+from osler.evaluation.statistics import bootstrap_means, interval, mcnemar, paired_difference, ratio_interval
 
 
 def slow_cluster_bootstrap(values, clusters, resamples, seed):
@@ -102,3 +102,25 @@ def test_no_values_is_an_error():
         interval([])
     with pytest.raises(EvaluationError, match="one key per value"):
         interval([1.0, 0.0], clusters=["a"])
+
+
+def test_ratio_interval_agrees_with_a_loop_over_resamples():
+    rng = np.random.default_rng(3)
+    above, below = rng.integers(0, 3, 40).tolist(), rng.integers(2, 5, 40).tolist()
+    clusters = [i // 2 for i in range(40)]
+    found = ratio_interval(above, below, clusters=clusters, resamples=4000, seed=1)
+    assert found.mean == pytest.approx(sum(above) / sum(below))
+    assert (found.n, found.clusters) == (40, 20)
+    ratios = []
+    for _ in range(4000):
+        chosen = [2 * c + k for c in rng.integers(0, 20, 20) for k in (0, 1)]
+        ratios.append(sum(above[i] for i in chosen) / sum(below[i] for i in chosen))
+    assert (found.low, found.high) == pytest.approx(np.quantile(ratios, [0.025, 0.975]), abs=0.02)
+
+
+def test_a_ratio_of_nothing_is_none_and_empty_resamples_are_left_out():
+    assert ratio_interval([0, 0], [0, 0]) is None
+    found = ratio_interval([1, 0, 0, 0], [1, 0, 0, 0])
+    assert (found.mean, found.low, found.high) == (1, 1, 1)
+    with pytest.raises(EvaluationError, match="same items"):
+        ratio_interval([1], [1, 2])
