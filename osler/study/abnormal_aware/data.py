@@ -1,0 +1,107 @@
+"""The study's questions: abnormality instructions on phantom studies and on blood smears, one text format for both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from osler.boxes import Box
+from osler.record_files import read_records, write_records
+from osler.records import ImageRef, Record, Region
+from osler.study.abnormal_aware.grid import Data
+from osler.study.grid import StudyError
+
+FORMAT = "norm100_xyxy"  # whole numbers of a hundred: one token each in a vocabulary of words
+PARTS = {"phantom": {"train": "instruct", "dev": "dev", "test": "test"}, "bccd": {"train": "train", "test": "test"}}
+CLASSES = {"phantom": (), "bccd": ("WBC",)}
+READY = "ready"
+
+
+def prepare(data: Data, source: Path, images: Path, folder: Path) -> Path:
+    """Write `train.jsonl` and `test.jsonl`; a folder that is ready is left as it is.
+
+    Blood smears have 205 training pictures: the development part joins them, and each is also shown mirrored, with its
+    boxes. Test pictures are neither.
+
+    Args:
+        data: which.
+        source: folder of `osler data get phantom` or of `osler data get pascal-voc`.
+        images: folder that image paths are relative to.
+        folder: to write to.
+
+    Returns:
+        The folder.
+
+    Raises:
+        StudyError: when a record file is absent.
+    """
+    from osler.instruct.abnormality import abnormality_records
+
+    if (folder / READY).is_file():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, name in PARTS[data].items():
+        names = [name, "dev"] if data == "bccd" and part == "train" else [name]
+        for missing in (source / f"{one}.jsonl" for one in names if not (source / f"{one}.jsonl").is_file()):
+            raise StudyError(f"{missing}: no such file; make it with `osler data get` (docs/results/abnormal_aware.md)")
+        records = [record for one in names for record in read_records(source / f"{one}.jsonl")]
+        if data == "bccd":
+            turns = [(False, False)] if part == "test" else [(a, b) for a in (False, True) for b in (False, True)]
+            records = [mirrored(record, images, folder, *turn) for record in records for turn in turns]
+        else:
+            records = [_absolute(record, images) for record in records]
+        asked = abnormality_records(
+            records,
+            box_format=FORMAT,
+            wording="varied" if part == "train" else "fixed",
+            classes=CLASSES[data],
+        )
+        write_records(asked, folder / f"{part}.jsonl")
+    (folder / READY).write_text("")
+    return folder
+
+
+def _absolute(record: Record, images: Path) -> Record:
+    """The record with a path that does not depend on where its file lies."""
+    refs = tuple(ref.model_copy(update={"path": str((images / ref.path).resolve())}) for ref in record.images)
+    return record.model_copy(update={"images": refs})
+
+
+def mirrored(record: Record, images: Path, folder: Path, across: bool, down: bool) -> Record:
+    """A record with its picture mirrored, written as PNG below `folder`, and its boxes with it.
+
+    Args:
+        record: with one image.
+        images: folder of the picture.
+        folder: to write to.
+        across: left becomes right.
+        down: top becomes bottom.
+    """
+    from PIL import ImageOps
+
+    from osler.images import load_image
+
+    path = Path(record.images[0].path)
+    picture = load_image(images / path).image
+    if across:
+        picture = ImageOps.mirror(picture)
+    if down:
+        picture = ImageOps.flip(picture)
+    name = f"images/{path.stem}-{across:d}{down:d}.png"
+    (folder / "images").mkdir(exist_ok=True)
+    picture.save(folder / name)
+    width, height = picture.size
+    regions = []
+    for region in record.regions:
+        x1, y1, x2, y2 = region.box.xyxy()
+        if across:
+            x1, x2 = width - x2, width - x1
+        if down:
+            y1, y2 = height - y2, height - y1
+        regions.append(Region(box=Box(x1, y1, x2, y2, width, height), label=region.label))
+    return record.model_copy(
+        update={
+            "id": f"{record.id}-{across:d}{down:d}",
+            "images": (ImageRef(path=name, width=width, height=height),),
+            "regions": tuple(regions),
+        }
+    )
