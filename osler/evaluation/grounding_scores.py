@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from osler.evaluation import statistics
 from osler.evaluation.protocols.base import ClassCounts, Protocol
 
 if TYPE_CHECKING:
     from osler.evaluation.scores import Scored
+
+_Array = npt.NDArray[np.float64]
+_Key = TypeVar("_Key", bound=Hashable)
+_NONE = ClassCounts()
 
 
 def grounding_summary(protocol: Protocol, scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
@@ -50,46 +55,34 @@ def by_presence(scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
 
 def pooled(scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
     """Precision, recall and F1 of all boxes together, each with an interval over images."""
-    hits, predicted, true = (
-        [entry.score.detail.get(name, 0.0) for entry in scored] for name in ("tp", "predicted", "true")
-    )
-    clusters = [entry.item.cluster for entry in scored]
-    both = [a + b for a, b in zip(predicted, true, strict=True)]
-    return {
-        "tp": int(sum(hits)),
-        "predicted": int(sum(predicted)),
-        "true": int(sum(true)),
-        "precision": _ratio(hits, predicted, clusters, seed=seed),
-        "recall": _ratio(hits, true, clusters, seed=seed),
-        "f1": _ratio([2 * hit for hit in hits], both, clusters, seed=seed),
-    }
+    names = ("tp", "predicted", "true")
+    counts = np.array([[entry.score.detail.get(name, 0.0) for name in names] for entry in scored])
+    hits, predicted, true = counts.T
+    ratios = {"precision": (hits, predicted), "recall": (hits, true), "f1": (2 * hits, predicted + true)}
+    return {**dict(zip(names, map(int, counts.sum(axis=0)), strict=True)), **_ratios(ratios, scored, seed=seed)}
 
 
 def by_class(scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
     """Counts, precision, recall and mean IoU of every class that is true or stated somewhere."""
-    clusters = [entry.item.cluster for entry in scored]
     names = sorted({name for entry in scored for name in entry.score.classes})
-    table = {}
+    table: dict[str, Any] = {}
+    ratios: dict[tuple[str, str], tuple[_Array, _Array]] = {}
     for name in names:
         counts = [entry.score.classes.get(name, _NONE) for entry in scored]
-
-        def ratio(
-            top: Callable[[ClassCounts], float],
-            bottom: Callable[[ClassCounts], float],
-            counts: Sequence[ClassCounts] = counts,
-        ) -> dict[str, float] | None:
-            return _ratio([top(entry) for entry in counts], [bottom(entry) for entry in counts], clusters, seed=seed)
-
-        table[name] = {
-            "true": sum(entry.true for entry in counts),
-            "predicted": sum(entry.predicted for entry in counts),
-            "images": len({cluster for cluster, entry in zip(clusters, counts, strict=True) if entry.true}),
-            "recall": ratio(lambda entry: entry.hits, lambda entry: entry.true),
-            "precision": ratio(lambda entry: entry.hits, lambda entry: entry.predicted),
-            "iou": ratio(lambda entry: entry.iou, lambda entry: entry.true),
-            "recall_any_class": ratio(lambda entry: entry.found, lambda entry: entry.true),
-            "iou_any_class": ratio(lambda entry: entry.iou_found, lambda entry: entry.true),
+        true = np.array([entry.true for entry in counts], dtype=np.float64)
+        predicted = np.array([entry.predicted for entry in counts], dtype=np.float64)
+        hits = np.array([entry.hits for entry in counts], dtype=np.float64)
+        ratios |= {
+            (name, "recall"): (hits, true),
+            (name, "precision"): (hits, predicted),
+            (name, "iou"): (np.array([entry.iou for entry in counts]), true),
+            (name, "recall_any_class"): (np.array([float(entry.found) for entry in counts]), true),
+            (name, "iou_any_class"): (np.array([entry.iou_found for entry in counts]), true),
         }
+        images = {entry.item.cluster for entry, count in zip(scored, counts, strict=True) if count.true}
+        table[name] = {"true": int(true.sum()), "predicted": int(predicted.sum()), "images": len(images)}
+    for (name, measure), found in (_ratios(ratios, scored, seed=seed) if ratios else {}).items():
+        table[name][measure] = found
     return table
 
 
@@ -114,17 +107,19 @@ def by_dataset(scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
     return table
 
 
-_NONE = ClassCounts()
-
-
 def _mean(entries: Sequence[Scored], *, seed: int) -> dict[str, Any]:
     values, clusters = [entry.score.value for entry in entries], [entry.item.cluster for entry in entries]
     result = statistics.interval(values, clusters=clusters, seed=seed)
     return {"mean": result.mean, "low": result.low, "high": result.high, "n": result.n}
 
 
-def _ratio(
-    numerators: Sequence[float], denominators: Sequence[float], clusters: Sequence[str], *, seed: int
-) -> dict[str, float] | None:
-    result = statistics.ratio_interval(numerators, denominators, clusters=clusters, seed=seed)
-    return None if result is None else {"mean": result.mean, "low": result.low, "high": result.high}
+def _ratios(
+    ratios: Mapping[_Key, tuple[_Array, _Array]], scored: Sequence[Scored], *, seed: int
+) -> dict[_Key, dict[str, float] | None]:
+    """Each ratio of two sums over items with its interval; None where the denominator is 0."""
+    above, below = (np.stack([pair[side] for pair in ratios.values()], axis=1) for side in (0, 1))
+    found = statistics.ratio_intervals(above, below, clusters=[entry.item.cluster for entry in scored], seed=seed)
+    return {
+        key: None if result is None else {"mean": result.mean, "low": result.low, "high": result.high}
+        for key, result in zip(ratios, found, strict=True)
+    }

@@ -115,7 +115,7 @@ def _summary(real: Mapping[str, Any]) -> TableSection:
         ["precision of boxes", _interval(boxes["precision"])],
         ["recall of boxes", _interval(boxes["recall"])],
         ["F1 of boxes", _interval(boxes["f1"])],
-        ["answers without a readable box where one is true", f"{found['failures']} of {found['denominator']}"],
+        ["answers without a readable box (parse failures)", f"{found['failures']} of {found['denominator']}"],
     ]
     note = "All boxes of all items together, found from IoU 0.5; per cent, in brackets the 95% interval over images."
     return TableSection(title="Boxes found", head=["", "real image"], rows=rows, note=note)

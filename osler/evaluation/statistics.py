@@ -186,39 +186,69 @@ def ratio_interval(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval | None:
-    """Percentile bootstrap interval of a ratio of two sums over items, for instance boxes found / boxes stated.
+    """Interval of one ratio; see `ratio_intervals`."""
+    found = ratio_intervals(
+        np.reshape(np.asarray(numerators, dtype=np.float64), (-1, 1)),
+        np.reshape(np.asarray(denominators, dtype=np.float64), (-1, 1)),
+        clusters=clusters,
+        level=level,
+        resamples=resamples,
+        seed=seed,
+    )
+    return found[0]
 
-    Resamples whose denominator is 0 are left out.
+
+def ratio_intervals(
+    numerators: npt.NDArray[np.float64],
+    denominators: npt.NDArray[np.float64],
+    *,
+    clusters: Sequence[Hashable] | None = None,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[Interval | None]:
+    """Percentile bootstrap intervals of ratios of two sums over items, for instance boxes found / boxes stated.
+
+    All ratios are resampled together. Resamples in which a denominator is 0 are left out of its ratio.
 
     Args:
-        numerators: one number per item.
-        denominators: one number per item, not negative.
+        numerators: shape (items, ratios).
+        denominators: the same shape, not negative.
         clusters: one key per item, normally the image.
         level: nominal coverage.
         resamples: number of bootstrap samples.
-        seed: makes the interval reproducible.
+        seed: makes the intervals reproducible.
 
     Returns:
-        The interval, whose `mean` is the ratio; None when the denominators are all 0.
+        One for each ratio, whose `mean` is the ratio; None where all denominators are 0.
 
     Raises:
-        EvaluationError: when the lengths differ.
+        EvaluationError: when the shapes differ or there are no items.
     """
-    if len(numerators) != len(denominators):
-        raise EvaluationError(f"a ratio needs the same items: {len(numerators)} against {len(denominators)} numbers")
-    if not sum(denominators):
-        return None
-    above, sizes = _cluster_sums(np.asarray(numerators, dtype=np.float64), clusters)
-    below, _ = _cluster_sums(np.asarray(denominators, dtype=np.float64), clusters)
-    found = []
-    for drawn in draws(len(sizes), resamples, seed):
-        bottom = drawn @ below
-        found.append((drawn @ above)[bottom > 0] / bottom[bottom > 0])
-    low, high = ends(np.concatenate(found), level)
-    ratio = float(sum(numerators) / sum(denominators))
-    return Interval(
-        mean=ratio, low=low, high=high, n=len(numerators), clusters=len(sizes), level=level, resamples=resamples
-    )
+    if numerators.shape != denominators.shape:
+        raise EvaluationError(
+            f"a ratio needs the same items: shapes {numerators.shape} and {denominators.shape} differ"
+        )
+    items, ratios = numerators.shape
+    if not items:
+        raise EvaluationError("no values to resample: the protocol applied to no item")
+    both = [_cluster_sums(column, clusters)[0] for column in np.hstack([numerators, denominators]).T]
+    sums = np.stack(both, axis=1)
+    drawn = np.concatenate([weights @ sums for weights in draws(len(sums), resamples, seed)])
+    above, below = drawn[:, :ratios], drawn[:, ratios:]
+    found: list[Interval | None] = []
+    for number in range(ratios):
+        bottom = float(denominators[:, number].sum())
+        if not bottom:
+            found.append(None)
+            continue
+        there = below[:, number] > 0
+        low, high = ends(above[there, number] / below[there, number], level)
+        mean = float(numerators[:, number].sum()) / bottom
+        found.append(
+            Interval(mean=mean, low=low, high=high, n=items, clusters=len(sums), level=level, resamples=resamples)
+        )
+    return found
 
 
 def paired_difference(

@@ -57,11 +57,8 @@ def draw_boxes(
     drawn = image.convert("RGB") if image.mode != "RGB" else image.copy()
     pen = ImageDraw.Draw(drawn)
     width = max(1, round(max(drawn.size) * _LINE))
-    for number, box in enumerate(boxes):
-        placed = resize(box, *drawn.size)
-        # the last pixel inside: edges x2, y2 are exclusive
-        x1, y1 = round(placed.x1), round(placed.y1)
-        x2, y2 = max(round(placed.x2) - 1, x1), max(round(placed.y2) - 1, y1)
+    for box in boxes:
+        x1, y1, x2, y2 = _pixels(box, drawn.size)
         sides = (((x1, y1), (x2, y1)), ((x2, y1), (x2, y2)), ((x2, y2), (x1, y2)), ((x1, y2), (x1, y1)))
         if not dashed:
             # the rim lies inside and outside of the whole line
@@ -72,9 +69,17 @@ def draw_boxes(
                 if dashed:
                     pen.line(piece, fill=_RIM, width=width + 2)
                 pen.line(piece, fill=ink, width=width)
-        if labels is not None and labels[number]:
-            _write(pen, labels[number], (x1, y1, x2, y2), drawn.size, ink)
+    for box, label in zip(boxes, labels or (), strict=False):
+        if label:
+            _write(pen, label, _pixels(box, drawn.size), drawn.size, ink)
     return drawn
+
+
+def _pixels(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """First and last pixel of a box on a picture of that size; edges x2, y2 of a box are exclusive."""
+    placed = resize(box, *size)
+    x1, y1 = round(placed.x1), round(placed.y1)
+    return x1, y1, max(round(placed.x2) - 1, x1), max(round(placed.y2) - 1, y1)
 
 
 def _dashes(

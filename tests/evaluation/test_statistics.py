@@ -124,3 +124,5 @@ def test_a_ratio_of_nothing_is_none_and_empty_resamples_are_left_out():
     assert (found.mean, found.low, found.high) == (1, 1, 1)
     with pytest.raises(EvaluationError, match="same items"):
         ratio_interval([1], [1, 2])
+    with pytest.raises(EvaluationError, match="no values"):
+        ratio_interval([], [])
