@@ -55,7 +55,7 @@ def run_all(runs: Sequence[Run], setting: Setting, *, jobs: int, say: Say) -> in
     if not all(setting.base(seed).is_dir() for seed in seeds):
         say("making the models that the runs start from (some minutes, once)")
     try:
-        with _pool(jobs) as pool:
+        with worker_pool(jobs) as pool:
             pool.submit(_prepare, setting.base(seeds[0]), seeds[0]).result()  # makes the vision encoder of all seeds
             for future in [pool.submit(_prepare, setting.base(seed), seed) for seed in seeds[1:]]:
                 future.result()
@@ -64,7 +64,8 @@ def run_all(runs: Sequence[Run], setting: Setting, *, jobs: int, say: Say) -> in
     return _Progress(setting, len(left), say).work_off(left, jobs)
 
 
-def _pool(jobs: int) -> ProcessPoolExecutor:
+def worker_pool(jobs: int) -> ProcessPoolExecutor:
+    """Processes of one thread each, whose output is not shown."""
     # spawn: a fork of a process that holds threads may hang
     return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_one_thread)
 
@@ -93,7 +94,7 @@ class _Progress:
         """Take runs off the queue until it is empty, or a worker is killed; gives the runs that this cut short."""
         waiting: dict[Future[tuple[float, float]], Run] = {}
         cut: list[Run] = []
-        with _pool(min(jobs, len(queue))) as pool:
+        with worker_pool(min(jobs, len(queue))) as pool:
             while (queue or waiting) and not cut:
                 while queue and len(waiting) < jobs:  # no further ahead: an interrupt leaves little unfinished
                     run = queue.pop(0)

@@ -1,4 +1,4 @@
-"""The model that all runs of a seed start from: the taught encoder, a small Llama with random weights, a new projector."""
+"""The model that all runs of a seed start from: the taught encoder, a small random Llama and a new projector."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from osler.boxes import Box
@@ -48,7 +49,7 @@ def prepare(data: Data, source: Path, images: Path, folder: Path) -> Path:
             turns = [(False, False)] if part == "test" else [(a, b) for a in (False, True) for b in (False, True)]
             records = [mirrored(record, images, folder, *turn) for record in records for turn in turns]
         else:
-            records = [_absolute(record, images) for record in records]
+            records = [_copied(record, images, folder) for record in records]
         asked = abnormality_records(
             records,
             box_format=FORMAT,
@@ -60,10 +61,13 @@ def prepare(data: Data, source: Path, images: Path, folder: Path) -> Path:
     return folder
 
 
-def _absolute(record: Record, images: Path) -> Record:
-    """The record with a path that does not depend on where its file lies."""
-    refs = tuple(ref.model_copy(update={"path": str((images / ref.path).resolve())}) for ref in record.images)
-    return record.model_copy(update={"images": refs})
+def _copied(record: Record, images: Path, folder: Path) -> Record:
+    """The record, with its picture in `folder` too: image paths are relative to their record file."""
+    target = folder / record.images[0].path
+    if not target.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(images / record.images[0].path, target)
+    return record
 
 
 def mirrored(record: Record, images: Path, folder: Path, across: bool, down: bool) -> Record:
@@ -87,7 +91,7 @@ def mirrored(record: Record, images: Path, folder: Path, across: bool, down: boo
     if down:
         picture = ImageOps.flip(picture)
     name = f"images/{path.stem}-{across:d}{down:d}.png"
-    (folder / "images").mkdir(exist_ok=True)
+    (folder / "images").mkdir(parents=True, exist_ok=True)
     picture.save(folder / name)
     width, height = picture.size
     regions = []

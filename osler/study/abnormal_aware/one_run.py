@@ -1,4 +1,4 @@
-"""One run of the study: tune or take the tuned start, learn from rewards or from more of the same, test, write a JSON."""
+"""One run of the study: tune, or take the tuned start and learn from rewards or from more of the same; then test."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from osler.training.recipe import Recipe, load, parse
 SCHEMA = 1
 CONTROLS: tuple[Control, ...] = ("blank", "centre-box", "mean-box")
 MARKS = {"iou": "grounding-iou", "acc50": "grounding-acc50", "dice": "grounding-dice", "named": "recognition-strict"}
-# passes over a sequence: a supervised step goes forward and back (1 + 2); a rewarded one draws, asks the reference, reads
-# attention, and goes forward and back
+# passes over a sequence: a supervised step goes forward and back (1 + 2); a rewarded one draws, asks the reference,
+# reads attention, and goes forward and back
 SUPERVISED_PASSES, REWARDED_PASSES = 3, 6
 
 
@@ -162,7 +162,7 @@ def execute(run: Run, setting: Setting) -> Path:
 
 
 def test(model: Path, run: Run, setting: Setting, *, out: Path) -> dict[str, Any]:
-    """Ask the test questions: marks of every item, controls where the model is the start, and attention on the region."""
+    """Ask the test questions: marks of every item, controls for a start, and attention on the region."""
     from osler.evaluation import evaluate, protocols
 
     controls = CONTROLS if run.variant == "start" else ()
@@ -230,10 +230,8 @@ def relevance(model: Path, run: Run, setting: Setting, wanted: set[str]) -> dict
         values = reward([row["prompt"] for row in rows], texts, completion_ids=ids, **columns)
         known = [value for value in values if value is not None]
         means[f"of_{name}"] = round(sum(known) / len(known), 4)
-    shares = [
-        sum((x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in row["boxes"]) / (row["size"][0] * row["size"][1])
-        for row in rows
-    ]
+    areas = [sum((x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in row["boxes"]) for row in rows]
+    shares = [area / (row["size"][0] * row["size"][1]) for area, row in zip(areas, rows, strict=True)]
     return {**means, "area": round(sum(shares) / len(shares), 4)}
 
 

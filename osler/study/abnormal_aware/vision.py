@@ -1,8 +1,8 @@
 """The study's vision encoder: taught on other phantom pictures what lies at each place, and where its edges are.
 
-What a grounded model gets from a detector's data, made at this size: every token whose place lies in a finding, or holds
-its centre, learns the finding's kind and the four edges of its box. Pictures are of another seed than the study's and
-none has a combination that the study holds out. The encoder knows no words and stays frozen.
+What a grounded model gets from a detector's data, made at this size: every token whose place lies in a finding, or
+holds its centre, learns the finding's kind and the four edges of its box. Pictures are of another seed than the study's
+and none has a combination that the study holds out. The encoder knows no words and stays frozen.
 """
 
 from __future__ import annotations
