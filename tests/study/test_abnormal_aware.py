@@ -18,7 +18,8 @@ from osler.training.recipe import load
 
 QUICK = (
     "stages.tune.max_steps=3", "stages.tune.batch_size=4", "stages.reward.max_steps=2", "stages.reward.batch_size=2",
-    "stages.reward.rollout.completions=2", "stages.reward.rollout.max_new_tokens=12", "stages.reward.rollout.method=ppo",
+    "stages.reward.rollout.completions=2", "stages.reward.rollout.max_new_tokens=12",
+    "stages.reward.rollout.method=ppo",
 )  # fmt: skip
 
 
