@@ -13,7 +13,7 @@ from osler.explain.attention import Explanation, heat_on_image
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_SIDE = 1024
+SHORTEST, LONGEST = 640, 1024  # pixels of the shown picture's long side
 
 
 def save_explanation(explanation: Explanation, image: Image, path: str | Path) -> Path:
@@ -29,9 +29,13 @@ def save_explanation(explanation: Explanation, image: Image, path: str | Path) -
     from osler.images.draw_boxes import PREDICTED_COLOUR, draw_boxes
 
     path = Path(path)
-    shown = image.convert("RGB")
-    shown.thumbnail((MAX_SIDE, MAX_SIDE))
-    labels = [label or f"box {number}" for number, label in enumerate(explanation.boxes.labels, start=1)]
+    side = min(max(max(image.size), SHORTEST), LONGEST)  # lines and labels need pixels
+    scale = side / max(image.size)
+    shown = image.convert("RGB").resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
+    several = len(explanation.boxes.boxes) > 1
+    labels = [
+        label or (str(number) if several else "") for number, label in enumerate(explanation.boxes.labels, start=1)
+    ]
     boxed = draw_boxes(shown, explanation.boxes.boxes, colour=PREDICTED_COLOUR, dashed=True, labels=labels)
     figure = Figure(figsize=(11, 6.2), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -44,7 +48,7 @@ def save_explanation(explanation: Explanation, image: Image, path: str | Path) -
     drawn = right.imshow(heat * explanation.grid.tokens, cmap="magma", alpha=np.where(np.isnan(heat), 0.0, 0.55))
     figure.colorbar(drawn, ax=right, shrink=0.7, label="attention, 1 = an even share of all of it")
     what = f"the words {', '.join(explanation.words)}" if explanation.words else "the answer's tokens"
-    right.set_title(f"what {what} looked at (layers {_span(explanation.layers)})", fontsize=9)
+    right.set_title(f"what {what} looked at ({_span(explanation.layers)})", fontsize=9)
     for axes in (left, right):
         axes.set_axis_off()
     figure.suptitle(
@@ -75,5 +79,7 @@ def _short(text: str) -> str:
 
 
 def _span(layers: tuple[int, ...]) -> str:
+    if len(layers) == 1:
+        return f"layer {layers[0]}"
     whole = layers == tuple(range(layers[0], layers[-1] + 1))
-    return f"{layers[0]}-{layers[-1]}" if whole and len(layers) > 1 else ", ".join(map(str, layers))
+    return "layers " + (f"{layers[0]}-{layers[-1]}" if whole else ", ".join(map(str, layers)))
