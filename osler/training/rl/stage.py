@@ -64,6 +64,7 @@ def reward_trainer(recipe: Recipe, stage: Stage, loaded: Any, data: Any, folder:
     """
     assert stage.rollout is not None
     rewards = make_rewards(stage, loaded.model, loaded.processor, data.records)
+    _record(rewards, folder)
     prompts = Prompts(data.records, data.folders)
     if stage.rollout.method == "ppo":
         from osler.training.rl.ppo import ppo_trainer
@@ -72,6 +73,25 @@ def reward_trainer(recipe: Recipe, stage: Stage, loaded: Any, data: Any, folder:
     from osler.training.rl.grpo import grpo_trainer
 
     return grpo_trainer(recipe, stage, loaded, prompts, rewards, folder)
+
+
+def _record(rewards: Combined, folder: Path) -> None:
+    """Write which rewards with which weights, and which judge with which prompt, beside the stage's checkpoints."""
+    import json
+
+    from osler.record_atomic import atomic_write
+
+    judges = [reward.fingerprint for reward in rewards.rewards if hasattr(reward, "fingerprint")]
+    content = {
+        "weights": rewards.weights,
+        "normalised": sorted(rewards.normalise),
+        "floor": rewards.floor,
+        "group": rewards.group,
+        "judge": judges[0] if judges else None,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(folder / "rewards.json") as handle:
+        handle.write((json.dumps(content, indent=1) + "\n").encode())
 
 
 def make_rewards(stage: Stage, model: Any, processor: Any, records: Sequence[Record]) -> Combined:

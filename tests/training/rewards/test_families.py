@@ -13,7 +13,9 @@ from tests.evaluation.tiny_models import FAMILIES
 
 
 def value_of(model, processor, text, size, box, picture):
-    prompt = [{"role": "user", "content": [{"type": "image", "image": picture}, {"type": "text", "text": "what is this"}]}]
+    prompt = [
+        {"role": "user", "content": [{"type": "image", "image": picture}, {"type": "text", "text": "what is this"}]}
+    ]
     ids = processor.tokenizer(text, add_special_tokens=False)["input_ids"]
     reward = VisionRelevance(model, processor)
     (value,) = reward(
