@@ -12,13 +12,18 @@ from osler.study.abnormal_aware.grid import Data
 from osler.study.grid import StudyError
 
 FORMAT = "norm100_xyxy"  # whole numbers of a hundred: one token each in a vocabulary of words
-PARTS = {"phantom": {"train": "instruct", "dev": "dev", "test": "test"}, "bccd": {"train": "train", "test": "test"}}
+# parts of a source that a file is made of, and the most regions a picture may have. Phantom's part "train" is not
+# trained on here; rewards and test ask for pictures with one finding
+PARTS: dict[str, dict[str, tuple[tuple[str, ...], int | None]]] = {
+    "phantom": {"train": (("instruct",), None), "reward": (("instruct",), 1), "test": (("test", "train"), 1)},
+    "bccd": {"train": (("train", "dev"), None), "reward": (("train", "dev"), None), "test": (("test",), None)},
+}
 CLASSES = {"phantom": (), "bccd": ("WBC",)}
 READY = "ready"
 
 
 def prepare(data: Data, source: Path, images: Path, folder: Path) -> Path:
-    """Write `train.jsonl` and `test.jsonl`; a folder that is ready is left as it is.
+    """Write `train.jsonl`, `reward.jsonl` and `test.jsonl`; a folder that is ready is left as it is.
 
     Blood smears have 205 training pictures: the development part joins them, and each is also shown mirrored, with its
     boxes. Test pictures are neither.
@@ -40,8 +45,7 @@ def prepare(data: Data, source: Path, images: Path, folder: Path) -> Path:
     if (folder / READY).is_file():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    for part, name in PARTS[data].items():
-        names = [name, "dev"] if data == "bccd" and part == "train" else [name]
+    for part, (names, most) in PARTS[data].items():
         for missing in (source / f"{one}.jsonl" for one in names if not (source / f"{one}.jsonl").is_file()):
             raise StudyError(f"{missing}: no such file; make it with `osler data get` (docs/results/abnormal_aware.md)")
         records = [record for one in names for record in read_records(source / f"{one}.jsonl")]
@@ -53,8 +57,10 @@ def prepare(data: Data, source: Path, images: Path, folder: Path) -> Path:
         asked = abnormality_records(
             records,
             box_format=FORMAT,
-            wording="varied" if part == "train" else "fixed",
+            wording="fixed" if part == "test" else "varied",
             classes=CLASSES[data],
+            max_regions=most,
+            negatives=most is None,
         )
         write_records(asked, folder / f"{part}.jsonl")
     (folder / READY).write_text("")

@@ -67,9 +67,9 @@ def recipe_of(run: Run, setting: Setting) -> Recipe:
     """
     whole = load(RECIPES[run.data], setting.overrides)
     tune, reward = whole.stages
-    records = str(setting.work / run.data / "train.jsonl")
-    data = [{"records": records}]
     weights = VARIANTS[run.variant].rewards
+    # both kinds of second stage see the same pictures
+    data = [{"records": str(setting.work / run.data / ("train.jsonl" if weights is None else "reward.jsonl"))}]
     if weights is None:
         stage, start = {**tune.model_dump(), "data": data}, base_folder(setting.work, run.seed)
     else:
