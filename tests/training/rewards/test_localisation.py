@@ -33,6 +33,7 @@ def test_what_cannot_be_read_gets_nothing(text):
 
 def test_where_there_is_nothing_saying_nothing_is_right():
     assert score("There is no abnormality.", []) == 1
+    assert score("It lies at <box>(1,2),(3</box>.", []) == 0, "a broken box is a box all the same"
     assert score(said((0, 0, 10, 10)), []) == 0
 
 
