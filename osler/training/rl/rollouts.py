@@ -145,7 +145,7 @@ def _sampling(model: Any, tokenizer: Any, rollout: RolloutSection, ends: list[in
     """Sampling settings of the recipe instead of those stored with the model."""
     from transformers import GenerationConfig
 
-    stored, cache = model.generation_config, model.config.use_cache
+    stored = model.generation_config
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     model.generation_config = GenerationConfig(
         max_new_tokens=rollout.max_new_tokens,
@@ -158,8 +158,7 @@ def _sampling(model: Any, tokenizer: Any, rollout: RolloutSection, ends: list[in
         suppress_tokens=getattr(stored, "suppress_tokens", None) or None,
         use_cache=True,
     )
-    model.config.use_cache = True
     try:
         yield
     finally:
-        model.generation_config, model.config.use_cache = stored, cache
+        model.generation_config = stored
