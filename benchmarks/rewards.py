@@ -125,10 +125,11 @@ def measure_time() -> dict[str, Any]:
     """Seconds of each part of a step, medians over some steps; the first, which warms up, is left out."""
     import torch
 
+    from osler.messages import with_image
     from osler.training.components import set_trainable
     from osler.training.rewards.format import Format
     from osler.training.rewards.localisation import Localisation
-    from osler.training.rewards.relevance import VisionRelevance, with_image
+    from osler.training.rewards.relevance import VisionRelevance
     from osler.training.rl.rollouts import draw, judge
     from osler.training.rl.settings import RolloutSection
 

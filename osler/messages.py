@@ -51,3 +51,19 @@ def prompt_messages(turns: Iterable[Turn]) -> list[Message]:
         if turn.role == "user":
             break
     return to_messages(head)
+
+
+def with_image(prompt: Any, image: Any) -> Any:
+    """A conversation whose image parts hold the picture; TRL passes it so already."""
+    messages = [{**message, "content": _parts(message["content"])} for message in prompt]
+    for message in messages:
+        for part in message["content"]:
+            if part["type"] == "image" and part.get("image") is None:
+                part["image"] = image
+    return messages
+
+
+def _parts(content: Any) -> list[dict[str, Any]]:
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return [dict(part) for part in content]

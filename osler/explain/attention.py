@@ -88,11 +88,10 @@ def explain(
         ModelError: when the answer is empty or holds none of the words, or the picture's tokens form no grid.
     """
     from osler.evaluation.runners import LocalRunner, Request
-    from osler.messages import to_messages
+    from osler.messages import to_messages, with_image
     from osler.models.attention_rows import attention_rows
     from osler.models.language import image_positions
     from osler.models.prompt_inputs import joined_inputs
-    from osler.training.rewards.relevance import with_image
 
     turn = Turn(role="user", text=f"{IMAGE_PLACEHOLDER}\n{question}")
     runner = LocalRunner((loaded.model, loaded.processor), max_new_tokens=max_new_tokens)
@@ -124,7 +123,7 @@ def explain(
 
 
 def _rows(tokenizer: Any, answer: str, ids: Sequence[int], words: Sequence[str]) -> list[int]:
-    from osler.training.rewards.wording import find_names, token_spans, tokens_of
+    from osler.word_spans import find_names, token_spans, tokens_of
 
     if not ids:
         raise ModelError("the model gave an empty answer: there is nothing to explain")

@@ -7,7 +7,7 @@ from typing import Any
 
 from osler.box_formats import parse_boxes
 from osler.training.rewards.base import completion_text
-from osler.training.rewards.wording import find_names
+from osler.word_spans import find_names
 
 
 class Format:

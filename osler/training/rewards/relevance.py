@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from osler.errors import ModelError
+from osler.messages import with_image
 from osler.models.patch_grid import Rule, patch_grid
 from osler.training.rewards.base import boxes_of, completion_text
-from osler.training.rewards.wording import class_names, find_names, token_spans, tokens_of
+from osler.word_spans import class_names, find_names, token_spans, tokens_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -186,19 +187,3 @@ def attention_mass(map_LRK: Tensor, image_P: Tensor, region_N: Tensor, *, denomi
     if denominator == "image":
         mass_LR = mass_LR / map_LRK[..., image_P].sum(-1).clamp(min=torch.finfo(torch.float32).tiny)
     return mass_LR.mean(-1).clamp(0.0, 1.0)
-
-
-def with_image(prompt: Any, image: Any) -> Any:
-    """A conversation whose image parts hold the picture; TRL passes it so already."""
-    messages = [{**message, "content": _parts(message["content"])} for message in prompt]
-    for message in messages:
-        for part in message["content"]:
-            if part["type"] == "image" and part.get("image") is None:
-                part["image"] = image
-    return messages
-
-
-def _parts(content: Any) -> list[dict[str, Any]]:
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}]
-    return [dict(part) for part in content]

@@ -81,7 +81,7 @@ class PpoTrainer(SafeCheckpoints, Trainer):
         return {"batch": self._batch}
 
     def _draw(self, rows: list[dict[str, Any]]) -> _Batch:
-        from osler.training.rewards.relevance import with_image
+        from osler.messages import with_image
 
         rows = [row for row in rows for _ in range(self.rollout.completions)]
         prompts = [with_image(row["prompt"], row["images"][0]) for row in rows]

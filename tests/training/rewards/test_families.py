@@ -8,7 +8,7 @@ from osler.errors import ModelError
 from osler.models.language import image_positions
 from osler.models.prompt_inputs import joined_inputs
 from osler.training.rewards.relevance import VisionRelevance
-from osler.training.rewards.wording import find_names, token_spans, tokens_of
+from osler.word_spans import find_names, token_spans, tokens_of
 from tests.evaluation.tiny_models import FAMILIES
 
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from osler.errors import ModelError
 from osler.training.rewards.relevance import RelevanceSettings, VisionRelevance, attention_mass
-from osler.training.rewards.wording import class_names, find_names, token_spans, tokens_of
+from osler.word_spans import class_names, find_names, token_spans, tokens_of
 from tests import tiny
 
 # two class tokens over the keys BOS, four patches, one word
