@@ -31,14 +31,15 @@ def train(
     if not recipe:
         raise typer.BadParameter("name a recipe, or use --list", param_hint="RECIPE")
     loaded = recipes.load(recipe, overrides or [])
+    from osler.cli.quiet import quiet
+
+    quiet()
     if dry_run:
         from osler.training.plan import show_plan
 
         show_plan(loaded)
         return
-    from osler.cli.quiet import quiet
     from osler.training.run import train as run
 
-    quiet()
     result = run(loaded, fresh=fresh, say=typer.echo)
     typer.echo(f"model: {result.model}\nloss curve: {result.folder / 'loss.png'}")

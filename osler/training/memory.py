@@ -42,15 +42,20 @@ def estimate(model: nn.Module, stage: Stage, *, tokens: int) -> MemoryEstimate:
 
     Args:
         model: with `requires_grad` set for the stage.
-        stage: batch size, precision, checkpointing.
+        stage: batch size (in a stage with rewards: prompts, each with its completions), precision, checkpointing.
         tokens: length T of a typical record, image tokens included.
     """
     width = 4 if stage.precision == "fp32" else 2
     counts = count_parameters(model)
     weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
     trainable = sum(count.trainable for count in counts)
+    sequences = stage.batch_size
+    if stage.rewards and stage.rollout:
+        sequences *= stage.rollout.completions
+        if stage.rollout.beta and not stage.lora:
+            weights *= 2  # the model that the stage starts from, kept as the reference
     config = model.config.get_text_config()
     layers, hidden = config.num_hidden_layers, config.hidden_size
     per_layer = 2 if stage.gradient_checkpointing else 34
-    activations = per_layer * stage.batch_size * tokens * hidden * layers * width // 2
+    activations = per_layer * sequences * tokens * hidden * layers * width // 2
     return MemoryEstimate(weights, trainable * 4, trainable * 8, activations)

@@ -42,13 +42,18 @@ def plan(recipe: Recipe) -> list[StagePlan]:
         RecipeError: when data or model do not fit.
     """
     from osler.training import memory
+    from osler.training.arguments import optimiser_steps
     from osler.training.collate import Collator, RecordDataset
     from osler.training.components import count_parameters
     from osler.training.data import load_stage
     from osler.training.run import prepare, starting_model
-    from osler.training.trainer import steps_per_epoch
 
     data = [load_stage(stage, seed=recipe.seed) for stage in recipe.stages]
+    for stage, entry in zip(recipe.stages, data, strict=True):
+        if stage.rewards:
+            from osler.training.rl.stage import check_stage
+
+            check_stage(stage, entry)
     plans = []
     for stage, (records, dev) in zip(recipe.stages, data, strict=True):
         # adapters change the model, so each stage looks at a fresh one
@@ -58,13 +63,12 @@ def plan(recipe: Recipe) -> list[StagePlan]:
         collate = Collator(loaded.processor, max_length=stage.max_length)
         tokens = round(mean(int(collate([sample[i]])["attention_mask"].sum()) for i in range(len(sample))))
         counts = count_parameters(model)
-        epoch = steps_per_epoch(len(records.records), batch_size=stage.batch_size, accumulate=stage.accumulate)
         plans.append(
             StagePlan(
                 name=stage.name,
                 records=len(records.records),
                 dev_records=len(dev.records) if dev else 0,
-                steps=stage.max_steps or max(1, round(epoch * stage.epochs)),
+                steps=optimiser_steps(stage, len(records.records))[1],
                 tokens=tokens,
                 trainable={count.component: count.trainable for count in counts if count.trainable},
                 total=sum(count.total for count in counts),
