@@ -48,9 +48,10 @@ def evaluate(
     from osler.evaluation import tasks
 
     if list_tasks:
-        for name in tasks.names():
-            entry = tasks.get(name)
-            typer.echo(f"{name:<18} {entry.description}  [{', '.join(entry.conventions)}]")
+        from osler.cli.task_list import task_lines
+
+        for line in task_lines():
+            typer.echo(line)
         return
     for value, option in ((task, "--task"), (data, "--data"), (out, "--out")):
         if not value:
@@ -60,7 +61,11 @@ def evaluate(
     assert data is not None
     assert out is not None
     chosen = tasks.get(task)
-    conventions = chosen.conventions if convention == "all" else (convention or chosen.conventions[0],)
+    conventions = (convention or chosen.conventions[0],)
+    if convention == "all" and "all" not in chosen.conventions:
+        from osler.cli.task_list import with_records
+
+        conventions = with_records(chosen, data, split)
     for name in conventions:
         folder = out / name if len(conventions) > 1 else out
         common: dict[str, Any] = {"data": data, "out": folder, "split": split, "convention": name, "seed": seed}

@@ -233,7 +233,7 @@ def assemble_scores(
     clusters = len({item.cluster for item in plan.items})
     if clusters < 20:
         warnings.append(f"Only {clusters} different images: the intervals are too narrow.")
-    scored = score_conditions(plan.items, predictions, plan.task.protocols, seed=seed)
+    scored = score_conditions(plan.items, predictions, plan.task.protocols_of(plan.convention), seed=seed)
     controls: dict[str, Any] = {}
     if plan.shuffle is not None:
         without = plan.shuffle.without_partner

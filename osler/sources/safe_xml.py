@@ -26,12 +26,14 @@ class Element:
         line: 1-based line of its start.
         text: character data directly in it, all of it.
         children: elements in it, in order.
+        attributes: by name.
     """
 
     tag: str
     line: int
     text: str = ""
     children: list[Element] = field(default_factory=list)
+    attributes: dict[str, str] = field(default_factory=dict)
 
     def all(self, tag: str) -> list[Element]:
         """The direct children of that name."""
@@ -85,10 +87,10 @@ def read_xml(path: Path) -> Element:
             line=parser.CurrentLineNumber,
         )
 
-    def start(tag: str, _: dict[str, str]) -> None:
+    def start(tag: str, attributes: dict[str, str]) -> None:
         if len(stack) > MAX_DEPTH:
             raise RecordError(f"is nested more than {MAX_DEPTH} deep", path=path, line=parser.CurrentLineNumber)
-        element = Element(tag, parser.CurrentLineNumber)
+        element = Element(tag, parser.CurrentLineNumber, attributes=attributes)
         stack[-1].children.append(element)
         stack.append(element)
 

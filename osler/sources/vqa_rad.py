@@ -8,6 +8,9 @@ Known about the file and handled here (counted on the published file, sha256 in 
 - The official test items are those whose `phrase_type` begins with `test_`: 451, of which 179 open and 272 closed.
   202 of the 203 test images are training images too, so the official score measures answering about known pictures.
   The `image-disjoint` convention keeps whole cases (all images and questions of one MedPix case) on one side.
+- Three training items are copies of other training items (picture, question and answer), and one is a copy of a test
+  item. The `deduplicated` convention drops those four: 2,244 items, 1,793 of them training, the version on the Hub
+  (https://huggingface.co/datasets/flaviagiammarino/vqa-rad).
 - `answer_type` reads `"CLOSED "` twice; five answers are numbers; one `qid` is a string; questions hold stray tabs.
 - `question_type` has typing errors (`ATRIB`, `PRSE`, `Other`) and comma lists: errors are corrected, and the *first*
   type named is the tag `question_type`; the whole list stays in the provenance.
@@ -33,7 +36,7 @@ JSON_SHA256 = "948b7156059b864cf72344fb10669233526b175c243e5a046d20d4201d297a95"
 IMAGE_FOLDERS = ("images", "VQA_RAD Image Folder")
 
 Split = Literal["train", "dev", "test"]
-Convention = Literal["official", "image-disjoint"]
+Convention = Literal["official", "image-disjoint", "deduplicated"]
 
 TEST_ITEMS = 451
 """Size of the official test set, which the image-disjoint test set matches as nearly as whole cases allow."""
@@ -122,7 +125,8 @@ def _reserve(sizes: dict[str, int], *, salt: str, items: float) -> set[str]:
     return reserved
 
 
-def _split_of(records: list[Record], convention: Convention) -> dict[str, Split]:
+def split_items(records: list[Record], convention: Convention) -> dict[str, Split]:
+    """Split of each record, by id; the records have subjects, and their official split in the provenance."""
     sizes: dict[str, int] = defaultdict(int)
     for record in records:
         sizes[str(record.subject)] += 1
@@ -140,6 +144,23 @@ def _split_of(records: list[Record], convention: Convention) -> dict[str, Split]
         record.id: "test" if record.id in test_ids else "dev" if record.subject in dev_cases else "train"
         for record in records
     }
+
+
+def copies(records: Iterable[Record]) -> set[str]:
+    """Ids of official training items that repeat picture, question and answer of an earlier one or of a test item."""
+    records = list(records)
+    seen = {_triplet(record) for record in records if record.provenance.split == "test"}
+    repeated = set()
+    for record in records:
+        if record.provenance.split != "test":
+            if _triplet(record) in seen:
+                repeated.add(record.id)
+            seen.add(_triplet(record))
+    return repeated
+
+
+def _triplet(record: Record) -> tuple[str, str, str]:
+    return record.images[0].path, record.question, record.answer
 
 
 def load_all(folder: str | Path) -> list[Record]:
@@ -195,7 +216,8 @@ def load(folder: str | Path, *, split: Split = "test", convention: Convention = 
 
     `official`: test as published, everything else is training; `dev` is taken from training images (whole cases) that
     are no test images. `image-disjoint`: cases in the order of a fixed hash are reserved for test until they hold at
-    least 451 items, then for `dev`; all questions of a case, official test or not, stay together.
+    least 451 items, then for `dev`; all questions of a case, official test or not, stay together. `deduplicated`: as
+    `official`, without the four training items of `copies`.
 
     Args:
         folder: holds the JSON file and the image folder.
@@ -216,7 +238,10 @@ def load(folder: str | Path, *, split: Split = "test", convention: Convention = 
             f"splits: {', '.join(get_args(Split))}; conventions: {', '.join(get_args(Convention))}"
         )
     records = load_all(folder)
-    split_of = _split_of(records, convention)
+    split_of = split_items(records, convention)
+    if convention == "deduplicated":
+        dropped = copies(records)
+        records = [record for record in records if record.id not in dropped]
     chosen = []
     for record in records:
         if split_of[record.id] == split:

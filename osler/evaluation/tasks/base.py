@@ -6,12 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from osler.errors import EvaluationError
 from osler.evaluation import protocols
 from osler.evaluation.controls import Control, Majority, majority_answers
 from osler.evaluation.protocols.regions import Regions
 from osler.records import Record, Turn
+
+Layout = Literal["verified", "documented", "not verified", "records"]
+"""How far the reading of a data set is checked: on the published files, against their public documentation only, by
+nobody; or there is nothing to check, because the task reads Osler's own record files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +43,14 @@ class Task(ABC):
     name: str
     version: str
     description: str
+    layout: Layout = "records"
+    """How far the reading of the published files is checked."""
+    source: str = ""
+    """Source that gets the data (`osler data get`), where there is one."""
     protocols: tuple[str, ...]
     """Protocols that are scored and printed side by side."""
+    further: tuple[str, ...] = ()
+    """Protocols that fit too but need more than the answers: an encoder, a package, a judge, option scores."""
     strict: tuple[str, ...] = ("strict-exact-match", "closed-whole-word", "token-f1")
     """Protocols under which every gold answer must score 1; `validate` checks it."""
     conventions: tuple[str, ...] = ("official",)
@@ -58,6 +69,10 @@ class Task(ABC):
     @abstractmethod
     def load(self, data: Path, *, split: str, convention: str) -> list[Record]:
         """Records of one split."""
+
+    def protocols_of(self, convention: str) -> tuple[str, ...]:
+        """Protocols that are scored under a convention; all of them where conventions ask the same kind of question."""
+        return self.protocols
 
     def training(self, data: Path, *, convention: str) -> list[Record] | None:
         """Records that a model may have learned from, for the majority control and the leak check; None if unknown."""

@@ -20,6 +20,8 @@ class BccdGrounding(Grounding):
     name = "bccd-grounding"
     description = "BCCD blood smears: boxes of white cells, or of all cells"
     conventions = ("wbc", "all")
+    layout = "verified"
+    source = "pascal-voc"
 
     def items(self, records: Sequence[Record], convention: str) -> list[Record]:
         """One item for each picture, made from its regions whatever its records ask."""

@@ -61,6 +61,8 @@ class ClassifyVqa(Records):
     strict = protocols
     groups = ("dataset", "modality")
     wanted = f"records with the tag {OPTIONS_TAG!r}"
+    layout = "documented"
+    source = "omnimedvqa"
 
     def load(self, data: Path, *, split: str, convention: str) -> list[Record]:
         """Records of the split's file, or all rows of OmniMedVQA's open-access part when `split` is "test".

@@ -22,6 +22,8 @@ class MsCxr(Phrases):
     description = "MS-CXR: boxes of report phrases in chest X-rays, by category"
     conventions = ("merged", "per-row")
     groups = ("category",)
+    layout = "documented"
+    source = "ms-cxr"
     wanted = "records of one image with regions and the tag 'phrase'"
 
     def items(self, records: Sequence[Record], convention: str) -> list[Record]:

@@ -27,6 +27,7 @@ class RefCocoJson(Phrases):
     description = "Referring expressions of a JSON file: the box of each"
     conventions = ("xyxy", "xywh")
     groups = ("category",)
+    layout = "documented"
 
     def load(self, data: Path, *, split: str, convention: str) -> list[Record]:
         """Items of a split.
