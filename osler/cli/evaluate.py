@@ -61,8 +61,8 @@ def evaluate(
     assert data is not None
     assert out is not None
     chosen = tasks.get(task)
-    conventions = (convention or chosen.conventions[0],)
-    if convention == "all" and "all" not in chosen.conventions:
+    conventions: tuple[str, ...] = (convention or chosen.conventions[0],)
+    if convention == "all":
         from osler.cli.task_list import with_records
 
         conventions = with_records(chosen, data, split)

@@ -42,11 +42,7 @@ class MedGrit(Published):
 
     def protocols_of(self, convention: str) -> tuple[str, ...]:
         """ClinKD's metrics of a task, and ours."""
-        theirs = tuple(
-            name
-            for name in protocols.names()
-            if name == f"clinkd-{convention}" or name.startswith(f"clinkd-{convention}-")
-        )
+        theirs = (name for name in protocols.names() if f"{name}-".startswith(f"clinkd-{convention}-"))
         return (*theirs, *TASKS[convention][1])
 
     def regions(self, record: Record) -> Regions | None:

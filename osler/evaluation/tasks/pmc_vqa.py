@@ -8,7 +8,7 @@ from osler.evaluation.tasks.choice import LETTERS, Choice
 
 
 class PmcVqa(Choice):
-    """PMC-VQA (Zhang et al. 2023), in the prompt form of its decoder model: "Question: ... Choices: ... The Answer is:".
+    """PMC-VQA (Zhang et al. 2023) in the prompt form of its decoder model: "Question: ... Choices: ... The Answer is:".
 
     Convention `clean` is `test_clean.csv`, `full` is `test.csv`. The released test decodes one token and compares it
     with the choices; here answers are as long as `--max-new-tokens` allows.

@@ -29,8 +29,8 @@ class Published(Records):
         """
         if self._file(data, self.part(split, convention)) is None:
             raise EvaluationError(
-                f"{data}: no {self.part(split, convention)}.jsonl; `osler data get {self.source} {data}` writes it, and "
-                f"`osler data list {self.source}` tells what that needs"
+                f"{data}: no {self.part(split, convention)}.jsonl; `osler data get {self.source} {data}` writes it, "
+                f"and `osler data list {self.source}` tells what that needs"
             )
         records = super().load(data, split=self.part(split, convention), convention=convention)
         if not self.convention_tag:
