@@ -35,6 +35,9 @@ def list_sources(
         typer.echo(f"{source.name}: {source.title}\n\n{source.description}\n\nlicence  {source.licence}")
         if source.url:
             typer.echo(f"home     {source.url}")
+        for fact in ("revision", "access"):  # of data sets that are read from the user's own copy
+            if getattr(source, fact, ""):
+                typer.echo(f"{fact:<8} {getattr(source, fact)}")
         typer.echo(f"state    {source.state()}\n\noptions (KEY=VALUE after the folder):")
         for option, text in source.options.items():
             typer.echo(f"  {option:<15} {text}")

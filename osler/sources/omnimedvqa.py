@@ -4,6 +4,8 @@ Hu et al., "OmniMedVQA" (arXiv 2402.09181). The published folder holds `Images/`
 `QA_information/Open-access/<data set>.json` (or `Restricted-access`) of rows with `question_id`, `question`,
 `gt_answer` (the option's text, not its letter), `image_path` (relative to the folder), `option_A` to `option_D` (the
 last two may be absent or null), `question_type`, `modality_type` and `dataset`. No splits: all is for testing.
+Published as one archive, https://huggingface.co/datasets/foreverbeliever/OmniMedVQA; of the restricted part the
+questions only.
 """
 
 from __future__ import annotations
@@ -21,11 +23,23 @@ from osler.record_options import options_tag
 from osler.record_validation import parse_json, to_record
 from osler.records import Record
 from osler.sources.base import Fetched, Say, check_options
+from osler.sources.box_source import choice
+from osler.sources.hub_files import HubFiles, fetch
+from osler.sources.own_copy import hub_options
 
 NAME = "omnimedvqa"
 HOME = "https://github.com/OpenGVLab/Multi-Modality-Arena"
 LICENCE = "differs by data set; see the data set's publisher"
 Access = Literal["open", "restricted"]
+OPEN_SETS = 42
+"""Data sets in the open-access part."""
+HUB = HubFiles(
+    "foreverbeliever/OmniMedVQA",
+    "1ba51c28fc0773bdf7efb8396e5bcfd4227e22da",
+    ("OmniMedVQA.zip",),
+    "10.7 GB",
+    archives=("OmniMedVQA.zip",),
+)
 _FOLDERS: dict[Access, str] = {"open": "Open-access", "restricted": "Restricted-access"}
 _OPTIONS = ("option_A", "option_B", "option_C", "option_D")
 _TEXTS = ("question_id", "question", "gt_answer", "image_path", "question_type", "modality_type", "dataset")
@@ -149,16 +163,27 @@ class OmniMedVqaSource:
         "Multiple-choice questions made from classification data sets, read from your own copy. Rows that cannot be "
         "scored are set aside with file, row and reason."
     )
+    layout = "documented"
+    revision = HUB.revision
+    access = (
+        "the open part needs no account; the pictures of the restricted part have to be got from the home of each data "
+        "set."
+    )
     options: ClassVar[Mapping[str, str]] = {
         "from": "folder that holds QA_information and Images (default: the folder written to)",
         "access": f"{' or '.join(get_args(Access))} (default open)",
         "datasets": "comma list of question files without .json (default: all)",
+        **hub_options(HUB),
     }
 
     def get(self, folder: Path, *, say: Say | None = None, **options: Any) -> Fetched:
         """Write `test.jsonl` and, where rows were set aside, `test.jsonl.rejects.jsonl` with their files."""
         check_options(self, options)
         origin, target = Path(options.get("from") or folder), folder / "test.jsonl"
+        if choice(options, "download", ("no", "yes")) == "yes" and not is_layout(origin):
+            fetch(HUB, origin, revision=str(options.get("revision") or ""), say=say)
+        if not is_layout(origin) and is_layout(origin / "OmniMedVQA"):  # as the archive has it
+            origin = origin / "OmniMedVQA"
         if say is not None:
             say(f"reading {origin}")
         rejected: list[dict[str, Any]] = []
@@ -180,6 +205,9 @@ class OmniMedVqaSource:
         remarks = []
         if elsewhere:
             remarks.append(f"Image paths are relative to {origin}: pass it as the image folder of {target.name}.")
+        sets = {record.tags["dataset"] for record in records}
+        if (options.get("access") or "open") == "open" and not options.get("datasets") and len(sets) != OPEN_SETS:
+            remarks.append(f"{len(sets)} data sets; the published open-access part has {OPEN_SETS}.")
         if rejected:
             with atomic_write(aside) as stream:
                 stream.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rejected).encode())
@@ -192,4 +220,4 @@ class OmniMedVqaSource:
 
     def state(self) -> str:
         """Needs the user's copy."""
-        return "reads your own copy: from=FOLDER"
+        return f"from=FOLDER or download=yes; layout {self.layout}"

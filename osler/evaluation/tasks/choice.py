@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from osler.evaluation.controls import Majority
 from osler.evaluation.majority_options import majority_options
@@ -12,6 +13,33 @@ from osler.record_options import OPTIONS_TAG, options_of
 from osler.records import IMAGE_PLACEHOLDER, Record, Turn
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixedMajority:
+    """The majority control where some items have options and some have none.
+
+    Args:
+        choices: for items with options.
+        texts: for the others.
+    """
+
+    choices: Majority
+    texts: Majority
+
+    @property
+    def trained_on(self) -> int:
+        """Number of training records counted."""
+        return self.texts.trained_on
+
+    @property
+    def by(self) -> str:
+        """What the commonest answer is counted within."""
+        return f"{self.choices.by}; without options, {self.texts.by}"
+
+    def answer(self, record: Record) -> tuple[str, bool]:
+        """The majority answer for an item, and whether a fall-back was needed."""
+        return (self.choices if OPTIONS_TAG in record.tags else self.texts).answer(record)
 
 
 class Choice(Published):
@@ -47,9 +75,11 @@ class Choice(Published):
     def majority(self, training: Sequence[Record]) -> Majority:
         """The commonest right answer of the same data set and question type, among the item's own options."""
         chosen = [record for record in training if OPTIONS_TAG in record.tags]
-        if not chosen or not self.needs_choices:
-            return super().majority(training)
-        return majority_options(chosen, reference=self.reference, options=self.options)
+        texts = super().majority(training)
+        if not chosen:
+            return texts
+        choices = majority_options(chosen, reference=self.reference, options=self.options)
+        return choices if self.needs_choices else MixedMajority(choices=choices, texts=texts)
 
     def validate(self, records: Sequence[Record]) -> list[Problem]:
         """As every task, and a right answer has to be one of the item's options."""
