@@ -32,8 +32,8 @@ def split_choices(line: str) -> list[str]:
             break
         starts.append((found.start(), found.end()))
         position = found.end()
-    ends = [start for start, _ in starts[1:]] + [len(line)]
-    options = [_bare(line[start:end]) for (_, start), end in zip(starts, ends, strict=True)]
+    ends = [*(start for start, _ in starts[1:]), len(line)]
+    options = [_bare(line[start:end]) for (_, start), end in zip(starts, ends, strict=False)]
     if len(options) < 2 or starts[0][0] != len(line) - len(line.lstrip()):
         raise RecordError(f"{line!r:.80} is no line of lettered choices", field="choices")
     return options

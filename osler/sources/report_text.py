@@ -19,9 +19,9 @@ def sections(report: str) -> dict[str, str]:
         {'findings': 'No effusion. Clear.', 'impression': 'Normal.'}
     """
     heads = list(_HEADING.finditer(report))
-    ends = [head.start() for head in heads[1:]] + [len(report)]
+    ends = [*(head.start() for head in heads[1:]), len(report)]
     found = {}
-    for head, end in zip(heads, ends, strict=True):
+    for head, end in zip(heads, ends, strict=False):
         body = " ".join(report[head.end() : end].split())
         if body:
             found[" ".join(head[1].lower().split())] = body

@@ -10,7 +10,7 @@ from osler.records import Record
 from osler.sources.med_grit import BOX_FORMAT
 
 TASKS = {
-    "vg": ("visual grounding", ("grounding-iou", "grounding-acc50")),
+    "vg": ("visual grounding", ("grounding-iou", "grounding-acc50", "grounding-dice")),
     "roc": ("referring object classification", ("strict-exact-match", "token-f1")),
     "rc": ("referring captioning", ("rouge-l",)),
     "mia": ("medical image analysis", ("bleu-4", "rouge-l", "meteor")),
