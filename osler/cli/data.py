@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from osler.cli.export import export
 from osler.errors import RecordError
 
 if TYPE_CHECKING:
@@ -97,6 +98,9 @@ def get_source(
     first = fetched.folder / next(iter(fetched.files))
     images = f" --images {fetched.images}" if fetched.images else ""
     typer.echo(f"look:  osler data show {first}{images}")
+
+
+app.command("export")(export)
 
 
 @app.command("check")

@@ -64,3 +64,15 @@ def test_all_conventions_that_a_folder_has(osler: Osler, tmp_path: Path) -> None
 
     with pytest.raises(EvaluationError, match="under any convention"):
         with_records(tasks.get("medvh"), tmp_path, "test")
+
+
+def test_export_says_what_was_written_and_how_to_run_it(osler: Osler, tmp_path: Path) -> None:
+    turns = (Turn(role="user", text="is it ?"), Turn(role="assistant", text="yes"))
+    write_records([Record(id="a", turns=turns, tags={"answer_type": "CLOSED"})], tmp_path / "test.jsonl")
+    done = osler("data", "export", "records", tmp_path, tmp_path / "out", "--format", "lmms-eval")
+    assert done.status == 0, done.err
+    assert f"{tmp_path / 'out' / 'osler_records_files'}: 1 items as osler_records_files" in done.out
+    assert "python -m lmms_eval --include_path" in done.out
+    done = osler("data", "export", "records", tmp_path, tmp_path / "out")
+    assert "Items without a picture are dropped by VLMEvalKit." in done.out
+    assert osler("data", "export", "records", tmp_path, tmp_path / "out", "--format", "csv").status == 2
