@@ -94,6 +94,10 @@ def evaluate(
                 **common,
             )
         show(result, f"{chosen.name} ({name})")
+    if len(conventions) > 1:
+        from osler.cli.task_list import show_summary
+
+        show_summary(chosen.summary(out, data=data, split=split))
 
 
 def show(result: Any, title: str) -> None:

@@ -10,6 +10,7 @@ import typer
 from osler.errors import EvaluationError
 from osler.evaluation import tasks
 from osler.evaluation.tasks import Layout, Task
+from osler.evaluation.tasks.base import Summary
 
 LAYOUTS: dict[Layout, str] = {
     "verified": "layout verified on the published files",
@@ -47,3 +48,19 @@ def with_records(task: Task, data: Path, split: str) -> tuple[str, ...]:
     if not held:
         raise EvaluationError(f"{data}: holds no {split} records of task {task.name!r} under any convention")
     return tuple(held)
+
+
+def show_summary(summary: Summary | None) -> None:
+    """Print a table over several conventions, where the task has one."""
+    from rich.console import Console
+    from rich.table import Table
+
+    if summary is None:
+        return
+    table = Table(*summary.head, title=summary.title, title_justify="left")
+    for row in summary.rows:
+        table.add_row(*row)
+    console = Console()
+    console.print(table)
+    for note in summary.notes:
+        console.print(note)

@@ -76,3 +76,14 @@ def test_export_says_what_was_written_and_how_to_run_it(osler: Osler, tmp_path: 
     done = osler("data", "export", "records", tmp_path, tmp_path / "out")
     assert "Items without a picture are dropped by VLMEvalKit." in done.out
     assert osler("data", "export", "records", tmp_path, tmp_path / "out", "--format", "csv").status == 2
+
+
+def test_a_table_over_conventions_is_printed_with_its_notes(capsys: pytest.CaptureFixture[str]) -> None:
+    from osler.cli.task_list import show_summary
+    from osler.evaluation.tasks.base import Summary
+
+    show_summary(None)
+    assert capsys.readouterr().out == ""
+    show_summary(Summary("MedVH", ("task", "acc_h"), [["nota", "0.500"]], ("acc_h: of the task.",)))
+    told = capsys.readouterr().out
+    assert all(text in told for text in ("MedVH", "nota", "0.500", "acc_h: of the task."))

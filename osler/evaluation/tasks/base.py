@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from osler.errors import EvaluationError
 from osler.evaluation import protocols
@@ -32,6 +32,22 @@ class Problem:
     item: str
     protocol: str | None
     reason: str
+
+
+class Summary(NamedTuple):
+    """A table over several conventions.
+
+    Args:
+        title: of the table.
+        head: names of the columns.
+        rows: cells as text.
+        notes: below it, a sentence each.
+    """
+
+    title: str
+    head: tuple[str, ...]
+    rows: list[list[str]]
+    notes: tuple[str, ...] = ()
 
 
 class Task(ABC):
@@ -73,6 +89,10 @@ class Task(ABC):
     def protocols_of(self, convention: str) -> tuple[str, ...]:
         """Protocols that are scored under a convention; all of them where conventions ask the same kind of question."""
         return self.protocols
+
+    def summary(self, out: Path, *, data: Path, split: str) -> Summary | None:
+        """What several conventions say together, from a folder with a folder of results for each; None if nothing."""
+        return None
 
     def training(self, data: Path, *, convention: str) -> list[Record] | None:
         """Records that a model may have learned from, for the majority control and the leak check; None if unknown."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from osler.errors import EvaluationError
+from osler.evaluation import protocols
+from osler.evaluation.tasks.base import Summary
 from osler.evaluation.tasks.choice import Choice
+from osler.evaluation.tasks.medvh_summary import HEAD, fcj_counts, summary_rows
 from osler.records import Record, Turn
 from osler.sources.medvh import FILES
 from osler.sources.medvh_choices import join_choices
@@ -23,8 +26,8 @@ class MedVh(Choice):
     """MedVH (Gu et al. 2024). The convention is the task: `nota`, `nota-baseline`, and so on.
 
     Report generation is scored by the findings that a report mentions: CHAIR (lower is better) and F1. In `fcj` a wrong
-    answer is suggested; `fcj-baseline` asks the same without the suggestion. Run all with `--convention all`, then
-    `characterization` joins accuracy with its baseline. In three tasks the right letter is always the last one: give
+    answer is suggested; `fcj-baseline` asks the same without the suggestion. Run all with `--convention all`: a
+    table joins accuracy with its baseline. In three tasks the right letter is always the last one: give
     the position controls beside every score.
     """
 
@@ -60,37 +63,17 @@ class MedVh(Choice):
             text += SUGGESTION.format(suggested=record.tags["suggested"])
         return (Turn(role="system", text=SYSTEM), *head, Turn(role="user", text=text))
 
-
-def characterization(hallucination: float, baseline: float, *, weights: tuple[float, float] = (0.5, 0.5)) -> float:
-    """MedVH's characterization score: the weighted harmonic mean of accuracy on a task and on its baseline.
-
-    `(w1 + w2) / (w1 / acc_h + w2 / acc_b)`; 0 when either is. The paper states no weights; equal ones are our reading.
-
-    Example:
-        >>> round(characterization(0.978, 0.244), 3)
-        0.391
-
-    Raises:
-        EvaluationError: when a weight is not positive.
-    """
-    first, second = weights
-    if min(weights) <= 0:
-        raise EvaluationError(f"weights {weights}: want two positive numbers")
-    if min(hallucination, baseline) <= 0:
-        return 0.0
-    return (first + second) / (first / hallucination + second / baseline)
-
-
-def fcj_outcome(choice: str | None, record: Record) -> str:
-    """What an answer to a question with a suggested wrong answer is: "right", "follows suggestion" or "other".
-
-    Args:
-        choice: option that a protocol took the answer for.
-        record: with the tag `suggested`.
-    """
-    if choice == record.answer:
-        return "right"
-    return "follows suggestion" if choice is not None and choice == record.tags.get("suggested") else "other"
+    def summary(self, out: Path, *, data: Path, split: str) -> Summary | None:
+        """Each task beside its baseline, with what a fixed position earns; and what became of suggestions."""
+        notes = ["acc_h: of the task; acc_b: of its baseline; characterization: their harmonic mean, weights 0.5."]
+        suggested = self.load(data, split=split, convention="fcj")
+        if suggested and (out / "fcj").is_dir():
+            known = (name for name in self.protocols_of("fcj") if name in protocols.names())
+            for name in known:
+                counts = fcj_counts(out, suggested, name)
+                notes.append(f"fcj, {name}: " + ", ".join(f"{text} {count}" for text, count in counts.items()) + ".")
+        rows = summary_rows(out)
+        return Summary("MedVH", HEAD, rows, tuple(notes)) if rows else None
 
 
 TASK = MedVh()

@@ -10,7 +10,7 @@ import pytest
 
 from osler.errors import EvaluationError
 from osler.evaluation import Answer, evaluate, protocols, tasks
-from osler.evaluation.tasks.medvh import characterization, fcj_outcome
+from osler.evaluation.tasks.medvh_summary import characterization, fcj_counts, fcj_outcome, summary_rows
 from osler.evaluation.tasks.report_generation import ReportGeneration
 from osler.record_files import write_records
 from osler.record_options import options_tag
@@ -209,6 +209,27 @@ def test_characterization_and_outcomes():
     assert [fcj_outcome(choice, item) for choice in ("left", "right", "both", None)] == [
         "right", "follows suggestion", "other", "other",
     ]  # fmt: skip
+
+
+def test_the_table_of_medvh_joins_tasks_and_baselines(medvh, tmp_path):
+    answers = {"nota": "None of the above", "nota-baseline": "decreasing", "fcj": "acute", "fcj-baseline": "decreasing"}
+    for convention, text in answers.items():
+        run(usable("medvh", convention), medvh, tmp_path / "out" / convention, lambda _, text=text: text,
+            convention=convention)  # fmt: skip
+    assert [row[:1] + row[2:] for row in summary_rows(tmp_path / "out") if row[1] == "candidate-whole-word"] == [
+        ["nota", "1.000", "1.000", "1.000", "1.000", "0.000", "0.333"],
+        ["fcj", "0.000", "1.000", "0.000", "0.000", "1.000", "0.333"],
+    ]
+    items = tasks.get("medvh").load(medvh, split="test", convention="fcj")
+    assert fcj_counts(tmp_path / "out", items, "candidate-whole-word") == {
+        "right": 0, "follows suggestion": 1, "other": 0,
+    }  # fmt: skip
+    summary = tasks.get("medvh").summary(tmp_path / "out", data=medvh, split="test")
+    assert "candidate-whole-word: right 0, follows suggestion 1, other 0." in " ".join(summary.notes)
+    assert tasks.get("slake").summary(tmp_path / "out", data=medvh, split="test") is None
+    (tmp_path / "out" / "nota" / "scores.json").write_text("[]")
+    with pytest.raises(EvaluationError, match="not readable as scores"):
+        summary_rows(tmp_path / "out")
 
 
 def test_reports_by_data_set_and_the_clean_up_of_imageclef(tmp_path):
