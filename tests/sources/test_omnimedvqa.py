@@ -129,3 +129,16 @@ def test_what_is_no_data_set_is_said(folder: Path, tmp_path: Path) -> None:
         write(folder, "A", text)
         with pytest.raises(RecordError, match=rf"A\.json.*{reason}"):
             omnimedvqa.read(folder)
+
+
+def test_the_count_of_open_data_sets_and_the_folder_of_the_archive(folder: Path, tmp_path: Path) -> None:
+    for number in range(omnimedvqa.OPEN_SETS):
+        write(folder, f"set{number:02}", [row(number, dataset=f"Set {number}")])
+    fetched = get("omnimedvqa").get(tmp_path / "out", **{"from": str(folder)})
+    assert fetched.files == {"test.jsonl": 42}
+    assert not any("data sets" in remark for remark in fetched.remarks)
+    (folder / "QA_information" / "Open-access" / "set00.json").unlink()
+    folder.rename(tmp_path / "OmniMedVQA")  # as the published archive unpacks
+    fetched = get("omnimedvqa").get(tmp_path / "out", **{"from": str(tmp_path)})
+    assert "41 data sets; the published open-access part has 42." in fetched.remarks
+    assert fetched.images == tmp_path / "OmniMedVQA"

@@ -57,7 +57,7 @@ def write_tsv(plan: Plan, out: Path) -> Exported:
         path=out / f"{name}.tsv",
         items=len(plan.items),
         name=name,
-        command=f"LMUData={out} python run.py --data {name} --model MODEL",
+        command=f"LMUData={out} python run.py --data {name} --model MODEL" + ("" if choice else " --mode infer"),
         remarks=_remarks(plan, choice, lost),
     )
 
@@ -80,7 +80,10 @@ def _remarks(plan: Plan, choice: bool, lost: int) -> tuple[str, ...]:
     if choice:
         said.append("VLMEvalKit words multiple choice itself: the prompt is not that of this task.")
     else:
-        said.append("VLMEvalKit scores custom VQA by rules or a judge of its own, not by the protocols of this task.")
+        said.append(
+            "VLMEvalKit gathers answers to custom VQA without scoring them: its columns id and prediction are what "
+            "`osler eval --answers` scores."
+        )
     if any(not item.images for item in plan.items):
         said.append("Items without a picture are dropped by VLMEvalKit.")
     if lost:
