@@ -33,7 +33,7 @@ def add_annotations(out: QuestionRecords, home: Path, *, question: str, dataset:
         for number, row in enumerate(rows, start=1):
             with out.row(f"{FILE}[{split}]", number):
                 if not isinstance(row, dict):
-                    raise RecordError("is no object with a report")
+                    raise RecordError("is no JSON object with a report")
                 paths = row.get("image_path")
                 if not isinstance(paths, list) or not paths or not all(isinstance(path, str) for path in paths):
                     raise RecordError(f"want a list of paths, not {paths!r:.80}", field="image_path")

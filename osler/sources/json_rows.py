@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,23 @@ def _bytes(path: Path) -> bytes:
 
 
 def objects(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    """As `read_list`; None stands for an item that is no object."""
-    for number, row in read_list(path):
-        yield number, row if isinstance(row, dict) else None
+    """As `read_list`; None stands for an item that is no object, or a line of JSON Lines that is no JSON.
+
+    Raises:
+        SourceError, RecordError: as `read_list`, but for such lines.
+    """
+    if path.suffix != ".jsonl":
+        for number, row in read_list(path):
+            yield number, row if isinstance(row, dict) else None
+        return
+    for number, line in enumerate(_bytes(path).splitlines(), start=1):
+        if line.strip():
+            with suppress(RecordError):
+                row = parse_json(line)
+                if isinstance(row, dict):
+                    yield number, row
+                    continue
+            yield number, None
 
 
 def text(row: Mapping[str, Any], *fields: str) -> str:

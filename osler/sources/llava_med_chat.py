@@ -54,7 +54,7 @@ class LlavaMedChatSource(OwnCopySource):
         for line, row in objects(home / FILE):
             with out.row(FILE, line):
                 if row is None:
-                    raise RecordError("is no object with a question")
+                    raise RecordError("is no JSON object with a question")
                 _add(out, row, prefix, where=f"{FILE}:{line}")
         records = out.parts.get("test", [])
         pictures = {record.images[0].path for record in records}

@@ -58,7 +58,7 @@ class MedGritSource(OwnCopySource):
             for line, row in objects(path) if path.is_file() else ():
                 with out.row(path, line):
                     if row is None:
-                        raise RecordError("is no object with conversations")
+                        raise RecordError("is no JSON object with conversations")
                     _add(out, task, row, prefix, file=name, line=line)
         return out, ["Boxes are read in thousandths of the picture (norm1000_xyxy), which no document states."]
 

@@ -87,7 +87,7 @@ class MedVhSource(OwnCopySource):
             for line, row in objects(path):
                 with out.row(path, line):
                     if row is None:
-                        raise RecordError("is no object with a question")
+                        raise RecordError("is no JSON object with a question")
                     picture = pictures.of(row, path.parent)
                     where = f"{path.name}:{line}"
                     if task == "report":

@@ -117,10 +117,9 @@ def _right(row: Mapping[str, str], options: Sequence[str]) -> str:
         raise RecordError("is empty", field=ANSWERS[0])
     answer = _LETTER.sub("", row.get(field, "")).strip() if field else ""
     if answer in options:
-        right = answer
-        if label in "ABCD" and label and options["ABCD".index(label)] != right:
-            raise RecordError(f"{label} is not the letter of {right!r}", field=LABELS[0])
-        return right
+        if label and (len(label) > 1 or label not in "ABCD" or options["ABCD".index(label)] != answer):
+            raise RecordError(f"{label!r} is not the letter of {answer!r}", field=LABELS[0])
+        return answer
     letter = answer if re.fullmatch("[A-D]", answer) else label
     if not re.fullmatch("[A-D]", letter):
         raise RecordError(f"{answer!r} is none of the choices {list(options)}", field=field or LABELS[0])

@@ -75,7 +75,7 @@ class SlakeSource(OwnCopySource):
             for line, row in objects(path) if path.is_file() else ():
                 with out.row(path, line):
                     if row is None:
-                        raise RecordError("is no object with a question")
+                        raise RecordError("is no JSON object with a question")
                     _add(out, split, row, pictures, where=f"{name}:{line}")
         remarks = [f"{pictures.boxes} boxes of organs and findings, read as {convention} (not verified on the files)."]
         if pictures.refused:

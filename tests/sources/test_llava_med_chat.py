@@ -49,6 +49,16 @@ def test_a_question_with_what_the_judge_reads(tmp_path: Path) -> None:
     assert fetched.remarks == ("2 items on 1 pictures; published are 193 on 50.",)
 
 
+def test_lines_that_are_no_json_objects(tmp_path: Path) -> None:
+    picture(tmp_path / "1_F1.jpg")
+    rows_file(tmp_path / "llava_med_eval_qa50_qa.jsonl", [row(0), [1]])
+    with (tmp_path / "llava_med_eval_qa50_qa.jsonl").open("ab") as stream:
+        stream.write(b'\n{"question_id": 3,\n\xff\xfe\n')
+    records, aside, _ = fetch("llava-med-chat", tmp_path)
+    assert len(records["test.jsonl"]) == 1
+    assert [(line, field) for _, line, field in told(aside)] == [(2, None), (3, None), (4, None)]
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

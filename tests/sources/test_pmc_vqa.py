@@ -69,6 +69,7 @@ def test_version_2_with_letters_for_answers(home: Path) -> None:
         ({"Anwser": "another", "Answer_label": ""}, "Anwser"),
         ({"Anwser": "", "Answer_label": ""}, "Answer"),
         ({"Answer_label": "C"}, "Answer_label"),
+        ({"Answer_label": "AB"}, "Answer_label"),
         ({"Figure_path": "absent.jpg"}, "Figure_path"),
     ],
 )

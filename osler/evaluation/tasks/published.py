@@ -28,14 +28,19 @@ class Published(Records):
             RecordError: for a bad line.
         """
         if self._file(data, self.part(split, convention)) is None:
+            source = self.source_of(convention)
             raise EvaluationError(
-                f"{data}: no {self.part(split, convention)}.jsonl; `osler data get {self.source} {data}` writes it, "
-                f"and `osler data list {self.source}` tells what that needs"
+                f"{data}: no {self.part(split, convention)}.jsonl; `osler data get {source} {data}` writes it, and "
+                f"`osler data list {source}` tells what that needs"
             )
         records = super().load(data, split=self.part(split, convention), convention=convention)
         if not self.convention_tag:
             return records
         return [record for record in records if record.tags.get(self.convention_tag) == convention]
+
+    def source_of(self, convention: str) -> str:
+        """Source that writes the records of a convention."""
+        return self.source
 
     def part(self, split: str, convention: str) -> str:
         """Name of the record file of a split under a convention."""

@@ -35,6 +35,10 @@ class ReportGeneration(Published):
         chest = convention in ("iu-xray", "mimic-cxr")
         return self.protocols if chest else ("bleu-4", "rouge-l", "meteor", "cider")
 
+    def source_of(self, convention: str) -> str:
+        """By convention: ImageCLEF's files are read by the source of ROCO."""
+        return {"iu-xray": "iu-xray", "mimic-cxr": "mimic-reports"}.get(convention, "roco")
+
     def reference(self, record: Record) -> str:
         """The report or caption; cleaned for ImageCLEF."""
         text = super().reference(record)

@@ -241,6 +241,9 @@ def test_reports_by_data_set_and_the_clean_up_of_imageclef(tmp_path):
     assert (task.reference(iu), task.reference(clef)) == ("The Heart: normal.", "ct axial liver 2 ok")
     assert "chest-findings-f1" in task.protocols_of("iu-xray")
     assert "chest-findings-f1" not in task.protocols_of("roco")
+    for convention, source in {"mimic-cxr": "mimic-reports", "imageclef": "roco", "iu-xray": "iu-xray"}.items():
+        with pytest.raises(EvaluationError, match=f"osler data get {source} "):
+            task.load(tmp_path / "none", split="test", convention=convention)
 
 
 def test_med_grit_scores_boxes(tmp_path):
