@@ -6,6 +6,7 @@ is `huggingface_hub`, so that its settings for mirrors, proxies and tokens hold,
 
 from __future__ import annotations
 
+import re
 import shutil
 import stat
 import zipfile
@@ -16,6 +17,7 @@ from typing import NamedTuple
 from osler.errors import SourceError
 from osler.packages import is_offline
 
+_COMMIT = re.compile("[0-9a-f]{40}")
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".json", ".jsonl", ".csv", ".txt"})
 
 
@@ -24,7 +26,7 @@ class HubFiles(NamedTuple):
 
     Args:
         repository: `owner/name`.
-        revision: commit whose layout the reader was written for.
+        revision: commit whose layout the reader was written for, or a branch where none is known.
         patterns: files, with `*`.
         size: in words.
         archives: ZIP files among them, which are unpacked where they lie.
@@ -44,8 +46,10 @@ class HubFiles(NamedTuple):
 
 def fetch(
     files: HubFiles, folder: Path, *, revision: str = "", say: Callable[[str], None] | None = None, endpoint: str = ""
-) -> Path:
+) -> str:
     """Download into a folder; what is there already is not fetched again.
+
+    A branch is looked up first, so that all files are of one commit, and it is known which.
 
     Args:
         files: which.
@@ -54,20 +58,26 @@ def fetch(
         say: is told in one line what is being downloaded.
         endpoint: of the Hub, instead of the one that `huggingface_hub` is set to.
 
+    Returns:
+        The commit.
+
     Raises:
         SourceError: offline, unreachable, not there, or a damaged archive.
     """
     if is_offline():
         raise SourceError(f"{files.url}: OSLER_OFFLINE is set; unset it, or name a copy with from=FOLDER")
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
 
     if say is not None:
         say(f"downloading {files.url} ({files.size})")
+    commit = revision or files.revision
     try:
+        if not _COMMIT.fullmatch(commit):
+            commit = str(HfApi(endpoint=endpoint or None).dataset_info(files.repository, revision=commit).sha)
         snapshot_download(
             files.repository,
             repo_type="dataset",
-            revision=revision or files.revision,
+            revision=commit,
             allow_patterns=list(files.patterns),
             local_dir=folder,
             endpoint=endpoint or None,
@@ -78,7 +88,7 @@ def fetch(
     for archive in files.archives:
         if (folder / archive).is_file():
             unpack(folder / archive, folder)
-    return folder
+    return commit
 
 
 def unpack(archive: Path, folder: Path) -> int:

@@ -55,7 +55,7 @@ class MmmuMedSource(OwnCopySource):
         "part are hidden, and the 25 development questions as train.jsonl."
     )
     layout: Layout = "documented"
-    revision = "not pinned: note the commit that you read"
+    revision = "not pinned: a download tells the commit that it took"
     access = "open; no account is needed."
     hub: ClassVar[HubFiles | None] = HUB
     wanted = f"{SUBJECTS[0]}/validation-*.parquet"

@@ -56,17 +56,17 @@ class OwnCopySource:
     def get(self, folder: Path, *, say: Say | None = None, **options: Any) -> Fetched:
         """Write record files and `rows.rejects.jsonl`."""
         check_options(self, options)
-        home = Path(options.get("from") or folder)
+        home, commit = Path(options.get("from") or folder), ""
         if not self.present(home):
             if self.hub is None or choice(options, "download", ("no", "yes")) == "no":
                 raise SourceError(self.missing(home))
-            fetch(self.hub, home, revision=str(options.get("revision") or ""), say=say)
+            commit = fetch(self.hub, home, revision=str(options.get("revision") or ""), say=say)
             if not self.present(home):
                 raise SourceError(self.missing(home))
         if say is not None:
             say(f"reading {home}")
         out, remarks = self.read(home, folder, options)
-        return out.write(folder, remarks=remarks)
+        return out.write(folder, remarks=[*([f"Fetched at commit {commit}."] if commit else []), *remarks])
 
     def missing(self, home: Path) -> str:
         """What is not there, and how to get it."""

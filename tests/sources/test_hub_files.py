@@ -55,6 +55,9 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[str]]]:
             if "/tree/" in self.path:
                 rows = [{"type": "file", "path": n, "size": len(c), "oid": "b" * 40} for n, c in FILES.items()]
                 content, headers = json.dumps(rows).encode(), {"Content-Type": "application/json"}
+            elif self.path.endswith("/revision/main"):
+                content = json.dumps({"id": "BoKelvin/SLAKE", "sha": REVISION, "siblings": []}).encode()
+                headers = {"Content-Type": "application/json"}
             elif name in FILES:
                 content = FILES[name]
                 headers = {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "X-Repo-Commit": REVISION}
@@ -90,7 +93,7 @@ def files(revision: str = REVISION) -> HubFiles:
 
 def test_the_fixed_revision_is_fetched_and_archives_are_unpacked(hub: tuple[str, list[str]], tmp_path: Path) -> None:
     said: list[str] = []
-    fetch(files(), tmp_path / "out", endpoint=hub[0], say=said.append)
+    assert fetch(files(), tmp_path / "out", endpoint=hub[0], say=said.append) == REVISION
     found = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file()}
     assert {name for name in found if not name.startswith(".cache")} == {
         "test.json", "imgs.zip", "imgs/xmlab1/source.jpg",
@@ -104,6 +107,13 @@ def test_the_fixed_revision_is_fetched_and_archives_are_unpacked(hub: tuple[str,
 def test_another_revision_may_be_named_and_has_to_exist(hub: tuple[str, list[str]], tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"SLAKE: cannot be downloaded: .*from=FOLDER"):
         fetch(files(), tmp_path / "out", revision="b" * 40, endpoint=hub[0] + "/nowhere")
+
+
+def test_a_branch_is_looked_up_and_its_commit_told(hub: tuple[str, list[str]], tmp_path: Path) -> None:
+    assert fetch(files("main"), tmp_path / "out", endpoint=hub[0]) == REVISION
+    assert hub[1][0].endswith("/revision/main")
+    assert all(REVISION in path for path in hub[1][1:])
+    assert (tmp_path / "out" / "test.json").read_bytes() == b"[]"
 
 
 def test_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
