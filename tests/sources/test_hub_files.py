@@ -13,20 +13,30 @@ import json
 import threading
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from osler.errors import SourceError
+from osler.sources import get, own_copy
 from osler.sources.hub_files import HubFiles, fetch, unpack
+from tests.sources.test_slake import row
 
 REVISION = "a" * 40
+
+
+def jpeg() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (20, 10), 90).save(buffer, "JPEG")
+    return buffer.getvalue()
 
 
 def archive() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as zipped:
-        zipped.writestr("imgs/xmlab1/source.jpg", b"picture")
+        zipped.writestr("imgs/xmlab1/source.jpg", jpeg())
         zipped.writestr("../evil.jpg", b"evil")
         zipped.writestr("/absolute.jpg", b"evil")
         zipped.writestr("imgs/run.py", b"evil")
@@ -37,7 +47,7 @@ def archive() -> bytes:
     return buffer.getvalue()
 
 
-FILES = {"test.json": b"[]", "imgs.zip": archive(), "large.bin": b"not wanted"}
+FILES = {"test.json": json.dumps([row(0)]).encode(), "imgs.zip": archive(), "large.bin": b"not wanted"}
 
 
 @pytest.fixture
@@ -113,7 +123,20 @@ def test_a_branch_is_looked_up_and_its_commit_told(hub: tuple[str, list[str]], t
     assert fetch(files("main"), tmp_path / "out", endpoint=hub[0]) == REVISION
     assert hub[1][0].endswith("/revision/main")
     assert all(REVISION in path for path in hub[1][1:])
-    assert (tmp_path / "out" / "test.json").read_bytes() == b"[]"
+    assert (tmp_path / "out" / "test.json").read_bytes() == FILES["test.json"]
+
+
+def test_a_source_downloads_only_when_told_and_goes_on_to_records(
+    hub: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_copy, "fetch", partial(fetch, endpoint=hub[0]))
+    with pytest.raises(SourceError, match="download=yes"):
+        get("slake").get(tmp_path / "slake")
+    assert hub[1] == []
+    fetched = get("slake").get(tmp_path / "slake", download="yes", revision=REVISION)
+    assert (fetched.files, fetched.images) == ({"test.jsonl": 1}, None)
+    assert fetched.remarks[0] == f"Fetched at commit {REVISION}."
+    assert get("slake").get(tmp_path / "slake").files == {"test.jsonl": 1}, "the second time from the copy"
 
 
 def test_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
