@@ -28,7 +28,7 @@ def compare(
     from rich.table import Table
 
     from osler.evaluation.compare import compare_many, compare_runs
-    from osler.evaluation.compare_report import HEAD, comparison_markdown, remarks, rows, write_comparison
+    from osler.evaluation.compare_report import HEAD, NOTES, comparison_markdown, remarks, rows, write_comparison
 
     if len(runs) < 2:
         raise EvaluationError("comparing needs at least two folders that `osler eval` wrote")
@@ -51,10 +51,11 @@ def compare(
         table.add_column(column, justify="left" if column == "protocol" else "right")
     for row in rows(result):
         table.add_row(*row)
-    console = Console()
+    console = Console(width=None if Console().width > 120 else 132)
     console.print(table)
     for remark in remarks(result):
         console.print(f"[yellow]note:[/] {remark}")
-    console.print("A difference below the smallest detectable one says nothing, not that the runs are alike.")
+    for note in NOTES:
+        console.print(note)
     if out is not None:
         console.print(f"wrote {out}")

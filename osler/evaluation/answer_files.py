@@ -177,4 +177,6 @@ def score_answers(
         scores["warnings"].append(f"{len(given.duplicates)} ids occur more than once in the answer file.")
     scores["warnings"].append("Blank and shuffled controls were not run: they need the model, not its answers.")
     scores["faults"] = {name: len(items) for name, items in faults.items()}
-    return write_results(Evaluation(scores=scores, predictions=predictions, out=out, image_folder=plan.image_folder))
+    return write_results(
+        Evaluation(scores=scores, predictions=predictions, out=out, image_folder=plan.image_folder, tags=plan.tags)
+    )

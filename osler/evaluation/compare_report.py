@@ -13,10 +13,11 @@ from osler.evaluation.whiskers import COLOURS, Whisker, whiskers
 
 HEAD = ("protocol", "first", "second", "difference (95 % interval)", "p", "McNemar p", "smallest detectable", "n")
 NOTES = (
-    "Differences are first minus second on the same items, in percentage points. The interval resamples whole images; p "
-    "draws the signs of whole images' differences at random. McNemar's test treats questions on one image as independent.",
-    "Smallest detectable: the true difference that such a comparison finds in four of five repetitions. A smaller "
-    "observed difference says nothing, not that the runs are alike.",
+    "Differences are first minus second on the same items, in percentage points. The interval resamples whole images; "
+    "p draws the signs of whole images' differences at random. McNemar's test takes questions on one image for "
+    "independent.",
+    "Smallest detectable: the true difference that a comparison of so many items and images finds in four of five "
+    "repetitions. It misses smaller ones more often: where nothing was found, the runs are not shown to be alike.",
 )
 
 

@@ -1,8 +1,8 @@
 """What a model's own confidence is worth: calibration, and answering only where it is sure.
 
-The confidence in an answer is, where the runner scored the options, the softmax of their log-probabilities at the option
-that was answered; otherwise the geometric mean of the answer's token probabilities, exp(log-probability / tokens), which
-does not fall with the length of the answer (Malinin and Gales 2021, arXiv 2002.07650).
+The confidence in an answer is, where the runner scored the options, the softmax of their log-probabilities at the
+option that was answered; otherwise the geometric mean of the answer's token probabilities, exp(log-probability /
+tokens), which does not fall with the length of the answer (Malinin and Gales 2021, arXiv 2002.07650).
 
 Items of equal confidence cannot be told apart by it, so they count with their common mean everywhere: no number here
 depends on the order of the items.
@@ -129,7 +129,7 @@ def brier_options(items: Sequence[OptionProbabilities]) -> Array:
 
 
 def risks(confidence: Numbers, scores: Numbers) -> Array:
-    """Mean loss (1 - score) among the k surest items, k = 1 to n: the risk at coverage k / n (El-Yaniv, Wiener 2010)."""
+    """Mean loss (1 - score) among the k surest items, the risk at coverage k / n (El-Yaniv, Wiener 2010)."""
     _, value = _tied(*_checked(confidence, scores))
     return np.cumsum(1.0 - value) / np.arange(1, len(value) + 1)
 

@@ -44,10 +44,10 @@ def groups_of(tags: Mapping[str, str]) -> dict[str, str]:
     Args:
         tags: of the record.
     """
-    found = {}
+    found: dict[str, str] = {}
     for group, names in NAMES.items():
         text = next((tags[name].strip() for name in names if tags.get(name, "").strip()), "")
         if text:
-            clean = {"sex": lambda t: _SEXES.get(t.lower(), t), "age band": age_band}.get(group)
-            found[group] = clean(text) if clean else text
+            sex = _SEXES.get(text.lower(), text) if group == "sex" else text
+            found[group] = age_band(text) if group == "age band" else sex
     return found

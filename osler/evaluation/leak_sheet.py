@@ -59,7 +59,7 @@ def chosen_pairs(leaks: Leaks, *, limit: int) -> list[ImageMatch]:
 
 
 def draw_pairs(leaks: Leaks, path: str | Path, *, limit: int = 24) -> Path | None:
-    """A PNG with pairs side by side: left the training image, right the test image, turned as it matches.
+    """A PNG with pairs side by side: left the training image, right the test image, both as they are.
 
     Args:
         leaks: found.

@@ -1,9 +1,9 @@
 """Options by their place: which one is right, what a fixed place earns, and items with their options in another order.
 
-- `position`: the answer that always names the same place ("A", "B", ..., "last", "second-to-last"), and of these the one
-  that is right most often *on the items asked*. It is no model and no fair opponent: it tells what the place of the right
-  option gives away. In three tasks of MedVH (arXiv 2407.02730) the right option is always the last.
-- `options-shuffled`: the model is asked again with the options rotated by 1, 2, ... places, in an order of rotations that
+- `position`: the answer that always names the same place ("A", "B", ..., "last", "second-to-last"), and of these the
+  one that is right most often *on the items asked*. It is no model and no fair opponent: it tells what the place of the
+  right option gives away. In three tasks of MedVH (arXiv 2407.02730) the right option is always the last.
+- `options-shuffled`: the model is asked again with the options rotated by some places, in an order of rotations that
   hangs on the seed and the item. With all rotations, "right in every order" is the CircularEval of MMBench
   (arXiv 2307.06281).
 """

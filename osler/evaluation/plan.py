@@ -72,6 +72,11 @@ class Plan:
         return {record.id: record for record in self.records}
 
     @property
+    def tags(self) -> dict[str, Mapping[str, str]]:
+        """Groups of every item."""
+        return {item.id: item.tags for item in self.items}
+
+    @property
     def conditions(self) -> tuple[str, ...]:
         """Names of all conditions of the controls asked for, in the order of reports."""
         names: list[str] = []

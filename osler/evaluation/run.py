@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,12 +37,14 @@ class Evaluation:
         predictions: all of them, in the order of the file.
         out: folder with `scores.json`, `predictions.jsonl`, `run.json` and `report.html`.
         image_folder: where the images of the items are, for reports.
+        tags: item -> group -> value, for reports.
     """
 
     scores: dict[str, Any]
     predictions: list[Prediction] = field(repr=False)
     out: Path
     image_folder: Path
+    tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
 
     @property
     def report(self) -> Path:
@@ -143,7 +145,9 @@ def evaluate(
         "seconds": round(time.monotonic() - started, 1),
         "resumed_predictions": kept,
     }
-    return write_results(Evaluation(scores=scores, predictions=predictions, out=out, image_folder=plan.image_folder))
+    return write_results(
+        Evaluation(scores=scores, predictions=predictions, out=out, image_folder=plan.image_folder, tags=plan.tags)
+    )
 
 
 def _runner(model: Any, *, batch_size: int, max_new_tokens: int, device: str | None, dtype: str | None) -> Runner:
@@ -236,10 +240,15 @@ def _ask_all(
 
 
 def write_results(evaluation: Evaluation) -> Evaluation:
-    """Write `scores.json` and `report.html` into the evaluation's folder."""
+    """Write `scores.json`, `report.html`, `report.md` and `model-index.yaml` into the evaluation's folder."""
+    from osler.evaluation.hub_results import model_index, to_yaml
     from osler.evaluation.report import report_evaluation
+    from osler.evaluation.report_markdown import report_markdown
 
     text = json.dumps(evaluation.scores, indent=1, ensure_ascii=False)
     (evaluation.out / "scores.json").write_text(text, encoding="utf-8")
     report_evaluation(evaluation)
+    (evaluation.out / "report.md").write_text(report_markdown(evaluation.scores), encoding="utf-8", errors="replace")
+    index = to_yaml({"model-index": model_index(evaluation.scores)})
+    (evaluation.out / "model-index.yaml").write_text(index, encoding="utf-8")
     return evaluation
