@@ -119,7 +119,7 @@ def show(result: Any, title: str) -> None:
                 else f"{score['mean']:.3f} ({score['low']:.3f}-{score['high']:.3f}) n={score['denominator']}"
             )
         table.add_row(protocol, *cells)
-    console = Console()
+    console = Console(width=None if Console().width > 120 else 132)
     console.print(table)
     for section in grounding_tables(result.scores):
         further = Table(title=section.title, caption=section.note, title_justify="left")

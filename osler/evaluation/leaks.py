@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,9 @@ from osler.evaluation.protocols.vqa_text import normalise
 from osler.images.fingerprints import MAX_DISTANCE, file_sha256, perceptual_hash
 from osler.record_images import resolve_image
 from osler.records import IMAGE_PLACEHOLDER, ImageRef, Record
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Kind = Literal["same file", "same pixels", "near duplicate"]
 KINDS: tuple[Kind, ...] = ("same file", "same pixels", "near duplicate")
@@ -126,10 +130,21 @@ class Leaks:
 class _Picture(NamedTuple):
     path: Path
     frame: int | None
+    window: Mapping[str, float | str] | None
     file: str
-    pixels: str
     hashes: tuple[str, ...]
-    """Of the reflections asked for, the picture as it is first."""
+    """Of the four reflections, the picture as it is first."""
+
+    def load(self) -> Image:
+        """The picture in RGB, as a model sees it."""
+        from osler.images import load_image
+
+        return load_image(self.path, frame=self.frame, window=self.window).image.convert("RGB")
+
+    def pixels(self) -> str:
+        """Hash of what is seen."""
+        picture = self.load()
+        return hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).hexdigest()
 
 
 def find_leaks(
@@ -168,9 +183,10 @@ def find_leaks(
         raise RecordError(f"max_distance is {max_distance}: want 0 or more bits")
     unreadable: list[str] = []
     say(f"reading the images of {train.name}")
-    learned = _pictures(train, unreadable, reflected=False)
+    known: dict[tuple[str, int | None, str], tuple[str, ...]] = {}
+    learned = _pictures(train, unreadable, known)
     say(f"reading the images of {test.name}")
-    asked = _pictures(test, unreadable, reflected=True)
+    asked = _pictures(test, unreadable, known)
     say(f"comparing {len(asked)} test images with {len(learned)} training images")
     matches = _match(learned, asked, max_distance)
     showing = _showing(test.records)
@@ -230,10 +246,10 @@ def _name(key: Key) -> str:
     return key[0] if key[1] is None else f"{key[0]}#{key[1]}"
 
 
-def _pictures(side: Side, unreadable: list[str], *, reflected: bool) -> dict[Key, _Picture]:
-    """Fingerprints of every image that the records show, each read once."""
-    from osler.images import load_image
-
+def _pictures(
+    side: Side, unreadable: list[str], known: dict[tuple[str, int | None, str], tuple[str, ...]]
+) -> dict[Key, _Picture]:
+    """Fingerprints of every image that the records show; a file that both sides hold is decoded once."""
     found: dict[Key, _Picture] = {}
     hashes: dict[Path, str] = {}
     bad: set[Key] = set()
@@ -246,23 +262,28 @@ def _pictures(side: Side, unreadable: list[str], *, reflected: bool) -> dict[Key
             try:
                 if path not in hashes:
                     hashes[path] = file_sha256(path)
-                picture = load_image(path, frame=image.frame, window=image.window).image.convert("RGB")
+                picture = _Picture(path, image.frame, image.window, hashes[path], ())
+                content = picture.file, image.frame, str(image.window)
+                if content not in known:
+                    known[content] = _reflected(picture.load())
             except ImageError as error:
                 bad.add(key)
                 unreadable.append(f"{side.name}: {error}")
                 continue
-            turns = REFLECTIONS.values() if reflected else (None,)
-            small = picture if max(picture.size) <= 512 else picture.reduce(max(picture.size) // 256)
-            found[key] = _Picture(
-                path=path,
-                frame=image.frame,
-                file=hashes[path],
-                pixels=hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).hexdigest(),
-                hashes=tuple(perceptual_hash(small if turn is None else small.transpose(turn)) for turn in turns),  # type: ignore[arg-type]
-            )
+            found[key] = picture._replace(hashes=known[content])
     if bad and not found:
         raise ImageError(f"{side.name}: none of its {len(bad)} images can be read; the first: {unreadable[-len(bad)]}")
     return found
+
+
+def _reflected(picture: Image) -> tuple[str, ...]:
+    """Perceptual hashes in the four reflections."""
+    from PIL.Image import Transpose
+
+    small = picture if max(picture.size) <= 512 else picture.reduce(max(picture.size) // 256)
+    return tuple(
+        perceptual_hash(small if turn is None else small.transpose(Transpose(turn))) for turn in REFLECTIONS.values()
+    )
 
 
 _Found = list[tuple[Key, Kind, int, str]]
@@ -273,6 +294,8 @@ def _match(learned: Mapping[Key, _Picture], asked: Mapping[Key, _Picture], max_d
     if not learned or not asked:
         return {}
     train_keys = list(learned)
+    # only near pictures can have the same pixels, so few are decoded again
+    pixels = lru_cache(maxsize=64)(lambda side, key: {"test": asked, "train": learned}[side][key].pixels())
     table = _bits([learned[key].hashes[0] for key in train_keys])
     found: dict[Key, _Found] = {}
     keys = list(asked)
@@ -288,9 +311,11 @@ def _match(learned: Mapping[Key, _Picture], asked: Mapping[Key, _Picture], max_d
             test, train = asked[block[row]], learned[train_keys[column]]
             name = list(REFLECTIONS)[turned[row, column]]
             same_file = (test.file, test.frame) == (train.file, train.frame)
-            kind: Kind = (
-                "same file" if same_file else "same pixels" if test.pixels == train.pixels else "near duplicate"
-            )
+            if same_file:
+                kind: Kind = "same file"
+            else:
+                same = nearest[row, column] == 0 and pixels("test", block[row]) == pixels("train", train_keys[column])
+                kind = "same pixels" if same else "near duplicate"
             match = (train_keys[column], kind, int(nearest[row, column]), name)
             found.setdefault(block[row], []).append(match)
     return found

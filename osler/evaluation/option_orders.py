@@ -207,7 +207,9 @@ def best_place(
             right.append(gold)
     if not sizes:
         return None
-    places = {chr(ord("A") + place): place for place in range(min(max(sizes), 26))}
+    # where items differ in length, "the highest letter, or else the last" is "the last"
+    letters = max(sizes) - (min(sizes) < max(sizes))
+    places = {chr(ord("A") + place): place for place in range(min(letters, 26))}
     places |= {"last": -1, "second-to-last": -2}
     shares = {
         name: sum(_at(place, size) == gold for size, gold in zip(sizes, right, strict=True)) / len(sizes)

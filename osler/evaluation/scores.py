@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from osler.evaluation import classification, statistics
 from osler.evaluation import protocols as registry
 from osler.evaluation.confidence_scores import confidence_scores
-from osler.evaluation.controls import UNKNOWN_TYPE, WITHOUT_MODEL
+from osler.evaluation.controls import CONTROLS, UNKNOWN_TYPE, WITHOUT_MODEL
 from osler.evaluation.grounding_scores import grounding_summary
 from osler.evaluation.groups import SMALL
 from osler.evaluation.items import Item, to_item
@@ -195,6 +195,7 @@ def score_conditions(
     answers: dict[str, dict[str, str | None]] = {"real": {}}
     for prediction in predictions:
         answers.setdefault(prediction.condition, {})[prediction.item] = prediction.answer
+    answers = dict(sorted(answers.items(), key=lambda entry: _place(entry[0])))
     scored: dict[str, dict[str, list[Scored]]] = {}
     conditions: dict[str, Any] = {}
     for condition, given in answers.items():
@@ -229,6 +230,13 @@ def score_conditions(
         **({"orders": orders} if orders else {}),
         "confidence": confidence_scores(scored["real"], predictions, seed=seed),
     }
+
+
+def _place(condition: str) -> tuple[int, str]:
+    """Real first, then the controls in their order, further orders of the options behind the first."""
+    names = ("real", *CONTROLS)
+    control = next((name for name in names if condition == name or condition.startswith(f"{name}-")), "")
+    return names.index(control) if control else len(names), condition
 
 
 def _boxes_of(plan: Plan) -> dict[str, Any]:
