@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
@@ -9,6 +12,8 @@ from osler.errors import EvaluationError
 from osler.evaluation.hub_results import eval_results, model_index, to_yaml
 
 from .test_run import Oracle, run
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def test_the_hubs_own_reader_reads_what_is_written(record_folder, tmp_path):
@@ -38,3 +43,11 @@ def test_a_benchmarks_leaderboard_entry_names_its_circumstances(record_folder, t
         eval_results(scores, dataset="two words/x y")
     with pytest.raises(EvaluationError, match="'bleu-4' has no score"):
         eval_results(scores, dataset="someone/vqa", protocol="bleu-4")
+
+
+def test_the_example_of_the_documentation(record_folder, tmp_path, monkeypatch):
+    run(Oracle(record_folder), record_folder, tmp_path / "runs" / "eval")
+    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "reading_results.md").read_text(), flags=re.S)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert yaml.safe_load((tmp_path / "entry.yaml").read_text())[0]["value"] == 100.0

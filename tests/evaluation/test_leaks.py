@@ -167,7 +167,7 @@ def test_what_cannot_be_compared_is_refused(osler: Osler, tmp_path):
 
 @pytest.mark.parametrize(("convention", "images", "questions"), [("official", 202, 1), ("image-disjoint", 0, 0)])
 def test_vqa_rad(shared_data, convention, images, questions):
-    """Counted on the published files: 202 of 203 official test images are training images, one question stands twice."""
+    """Counted on the published files: 202 of 203 official test images are training images, one question is twice."""
     folder = shared_data / "vqa_rad"
     found = find_leaks(*(read_side(f"vqa-rad:{s}", data=folder, convention=convention) for s in ("train", "test")))
     assert found.counts["test_images_leaked"] == found.counts["same_file"] == images
