@@ -144,7 +144,9 @@ def _scored(runs: Sequence[_Run], condition: str) -> tuple[list[dict[str, list[S
     names = [
         name
         for name, entry in protocols[0].items()
-        if all(other.get(name, {}).get("version") == entry["version"] for other in protocols)
+        # what cannot be scored again from answers alone, such as a judge's opinion, is left out
+        if name in registry.names()
+        and all(other.get(name, {}).get("version") == entry["version"] for other in protocols)
     ]
     answers = [{p.item: p.answer for p in run.predictions if p.condition == condition} for run in runs]
     lacking = [str(run.folder) for run, given in zip(runs, answers, strict=True) if not given]

@@ -64,7 +64,8 @@ def browser_section(evaluation: Evaluation, *, chosen: str | None, limit: int = 
         return None
     step = max(1.0, len(real) / limit)
     shown = [real[int(number * step)] for number in range(min(limit, len(real)))]
-    names = list(evaluation.scores["conditions"]["real"]["protocols"])
+    # a judge's opinion cannot be had again here
+    names = [name for name in evaluation.scores["conditions"]["real"]["protocols"] if name in registry.names()]
     pictures: dict[str, int] = {}
     addresses: list[str] = []
     items = [_item(evaluation, by_item[item], names, pictures, addresses) for item in shown]

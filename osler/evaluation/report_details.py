@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from osler.evaluation.figures import percent_interval
 from osler.evaluation.plots import reliability_plot, risk_coverage_plot
 from osler.evaluation.report_sections import PlotSection, Section, TableSection, TextSection
 from osler.evaluation.whiskers import COLOURS, Whisker, whiskers
@@ -58,7 +59,7 @@ def order_sections(scores: Mapping[str, Any]) -> list[Section]:
     if scores.get("orders"):
         columns = ("mean", "every_order", "agreement")
         body = [
-            [name, found["items"], found["orders"], *(_interval(found[key]) for key in columns),
+            [name, found["items"], found["orders"], *(percent_interval(found[key]) for key in columns),
              f"{found['lowest'] * 100:.1f} to {found['highest'] * 100:.1f}"]
             for name, found in scores["orders"].items()
         ]  # fmt: skip
@@ -89,9 +90,9 @@ def confidence_sections(scores: Mapping[str, Any], name: str | None) -> list[Sec
                 entry["n"],
                 f"{entry['mean_confidence'] * 100:.1f}",
                 f"{entry['mean_score'] * 100:.1f}",
-                *("–" if entry[key] is None else _interval(entry[key]) for key in ("ece", "brier")),
+                *(percent_interval(entry[key]) for key in ("ece", "brier")),
                 _brier_options(entry["brier_options"]),
-                f"{_interval(entry['aurc'])}, best {entry['aurc']['best_possible'] * 100:.1f}",
+                f"{percent_interval(entry['aurc'])}, best {entry['aurc']['best_possible'] * 100:.1f}",
                 ", ".join(f"{float(risk) * 100:g}%: {share * 100:.0f}" for risk, share in at.items()),
             ]
         )
@@ -161,7 +162,3 @@ def _brier_options(entry: Mapping[str, float] | None) -> str:
         if entry is None
         else f"{entry['mean']:.3f} ({entry['low']:.3f}–{entry['high']:.3f}), guessing {entry['of_guessing']:.3f}"
     )
-
-
-def _interval(entry: Mapping[str, float]) -> str:
-    return f"{entry['mean'] * 100:.1f} ({entry['low'] * 100:.1f}–{entry['high'] * 100:.1f})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from osler.evaluation.figures import percent_interval
 from osler.evaluation.report_scores import CONDITION_NAMES
 from osler.evaluation.report_sections import TextSection
 
@@ -42,7 +43,7 @@ def summary_lines(scores: Mapping[str, Any], name: str) -> list[str]:
     """Sentences about one protocol."""
     entry = scores["conditions"]["real"]["protocols"][name]
     lines = [
-        f"{name}: {_interval(entry)} per cent of {entry['denominator']} items on {entry['clusters']} images "
+        f"{name}: {percent_interval(entry)} per cent of {entry['denominator']} items on {entry['clusters']} images "
         f"(95 % interval over images)."
     ]
     told: list[str] = []
@@ -65,19 +66,16 @@ def summary_lines(scores: Mapping[str, Any], name: str) -> list[str]:
     order = scores.get("orders", {}).get(name)
     if order:
         lines.append(
-            f"With the options in {order['orders']} orders: right in every order {_interval(order['every_order'])}, "
-            f"the same option chosen in {_interval(order['agreement'])} per cent of the pairs of orders."
+            f"With the options in {order['orders']} orders: {percent_interval(order['every_order'])} per cent right in "
+            f"every order; the same option in {percent_interval(order['agreement'])} per cent of the pairs of orders."
         )
     sure = scores.get("confidence", {}).get("protocols", {}).get(name)
     if sure and sure["ece"]:
         lines.append(
-            f"Mean confidence {sure['mean_confidence'] * 100:.1f}, expected calibration error {_interval(sure['ece'])}."
+            f"Mean confidence {sure['mean_confidence'] * 100:.1f} per cent, expected calibration error "
+            f"{percent_interval(sure['ece'])}."
         )
     return lines
 
 
 _FAILURES = (("failures", "not parsed"), ("refusals", "refusals"), ("missing", "missing"))
-
-
-def _interval(entry: Mapping[str, float]) -> str:
-    return f"{entry['mean'] * 100:.1f} ({entry['low'] * 100:.1f}–{entry['high'] * 100:.1f})"

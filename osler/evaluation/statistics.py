@@ -353,8 +353,9 @@ def sign_flip_test(
     sums = sums[sums != 0]
     generator = np.random.default_rng(seed)
     observed, reached = abs(float(sums.sum())), 0
-    for start in range(0, resamples, _CHUNK):
-        signs = generator.integers(0, 2, size=(min(_CHUNK, resamples - start), len(sums))) * 2.0 - 1.0
+    rows = min(_CHUNK, max(1, 5_000_000 // max(len(sums), 1)))  # 40 MB at once
+    for start in range(0, resamples, rows):
+        signs = generator.integers(0, 2, size=(min(rows, resamples - start), len(sums))) * 2.0 - 1.0
         reached += int(np.count_nonzero(np.abs(signs @ sums) >= observed - 1e-9))
     return (reached + 1) / (resamples + 1)
 
