@@ -26,15 +26,13 @@ def order_summary(by_order: Mapping[str, Sequence[Scored]], *, answers: Mapping[
     Returns:
         `items`; `mean` over items and orders; `every_order`, right in all orders (CircularEval when these are all
         rotations); `agreement`, the share of pairs of orders in which the same option is chosen, each with its
-        interval; `lowest` and `highest` mean of a single order. None when no item was asked twice.
+        interval; `lowest` and `highest` mean of a single order, over the items that were asked in all. None when no item
+        was asked twice.
     """
     values: dict[str, list[float]] = {}
     choices: dict[str, list[str | None]] = {}
     clusters: dict[str, str] = {}
-    means = []
     for condition, scored in by_order.items():
-        if scored:
-            means.append(sum(entry.score.value for entry in scored) / len(scored))
         for entry in scored:
             values.setdefault(entry.item.id, []).append(entry.score.value)
             choices.setdefault(entry.item.id, []).append(_chosen(entry, answers[condition].get(entry.item.id)))
@@ -43,6 +41,10 @@ def order_summary(by_order: Mapping[str, Sequence[Scored]], *, answers: Mapping[
     if not items:
         return None
     keys = [clusters[item] for item in items]
+    # single orders are only comparable on the items that were asked in all of them
+    most = max(len(values[item]) for item in items)
+    whole = [values[item] for item in items if len(values[item]) == most]
+    means = [sum(column) / len(whole) for column in zip(*whole, strict=True)]
 
     def over(numbers: list[float]) -> dict[str, float]:
         found = statistics.interval(numbers, clusters=keys, seed=seed)

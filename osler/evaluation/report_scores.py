@@ -30,9 +30,9 @@ CONDITION_NAMES = {
     "noise": "noise image",
     "shuffled": "another's image",
     "text-only": "no image",
-    "options-shuffled": "options in another order",
+    "options-shuffled": "other option order",
     "majority": "majority answer",
-    "position": "best place of an option",
+    "position": "best option place",
     "centre-box": "box in the centre",
     "mean-box": "mean training box",
 }

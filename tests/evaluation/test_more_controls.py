@@ -187,3 +187,28 @@ def test_half_a_character_in_an_answer_costs_neither_run_nor_report(record_folde
     assert "left" in result.report.read_text(encoding="utf-8")
     assert "\x00" not in result.report.read_text(encoding="utf-8")
     assert (tmp_path / "out" / "report.md").read_text(encoding="utf-8").startswith("# records")
+
+
+def test_single_orders_are_compared_on_the_items_that_were_asked_in_all():
+    from osler.evaluation import protocols
+    from osler.evaluation.items import Item
+    from osler.evaluation.order_scores import order_summary
+    from osler.evaluation.scores import score_items
+
+    def item(name, options):
+        return Item(id=name, question="?", reference="CT", question_type="m", answer_type=None, images=(name,),
+                    cluster=name, options=options)  # fmt: skip
+
+    protocol = protocols.get("candidate-whole-word")
+    two, four = ("CT", "MRI"), NAMES
+    items = {"real": [item("a", two), item("b", four)], "options-shuffled": [item("a", two), item("b", four)],
+             "options-shuffled-2": [item("b", four)]}  # fmt: skip
+    answers = {"real": {"a": "MRI", "b": "CT"}, "options-shuffled": {"a": "MRI", "b": "CT"},
+               "options-shuffled-2": {"b": "ultrasound"}}  # fmt: skip
+    scored = {name: score_items(protocol, asked, answers[name]) for name, asked in items.items()}
+    found = order_summary(scored, answers=answers, seed=0)
+    assert (found["lowest"], found["highest"]) == (0.0, 1.0), "of b alone"
+    assert found["mean"]["mean"] == pytest.approx((0 + 2 / 3) / 2)
+    assert found["agreement"]["mean"] == pytest.approx((1 + 1 / 3) / 2)
+    assert found["every_order"]["mean"] == 0.0
+    assert order_summary({"real": scored["real"]}, answers=answers, seed=0) is None
