@@ -26,8 +26,8 @@ def order_summary(by_order: Mapping[str, Sequence[Scored]], *, answers: Mapping[
     Returns:
         `items`; `mean` over items and orders; `every_order`, right in all orders (CircularEval when these are all
         rotations); `agreement`, the share of pairs of orders in which the same option is chosen, each with its
-        interval; `lowest` and `highest` mean of a single order, over the items that were asked in all. None when no item
-        was asked twice.
+        interval; `lowest` and `highest` mean of a single order, over the items that were asked in all. None when no
+        item was asked twice.
     """
     values: dict[str, list[float]] = {}
     choices: dict[str, list[str | None]] = {}

@@ -52,8 +52,8 @@ def order_sections(scores: Mapping[str, Any]) -> list[Section]:
                 title="Place of the right option",
                 head=["always", "right, %"],
                 rows=[*rows, ["guessing", f"{place['chance'] * 100:.1f}"]],
-                note=f"Of {place['items']} items, whatever the model. The control “best option place” is the highest of these "
-                "in hindsight. A place far above guessing is a leak of the benchmark.",
+                note=f"Of {place['items']} items, whatever the model. The control “best option place” is the best of "
+                "these in hindsight. A place far above guessing is a leak of the benchmark.",
             )
         )
     if scores.get("orders"):

@@ -16,6 +16,7 @@ from osler.record_options import options_tag
 from osler.records import ImageRef, Record, Turn
 
 from .test_run import Oracle, means, run
+from .tiny_models import FAMILIES
 
 NAMES = ("CT", "MRI", "X-ray", "ultrasound")
 
@@ -212,3 +213,16 @@ def test_single_orders_are_compared_on_the_items_that_were_asked_in_all():
     assert found["agreement"]["mean"] == pytest.approx((1 + 1 / 3) / 2)
     assert found["every_order"]["mean"] == 0.0
     assert order_summary({"real": scored["real"]}, answers=answers, seed=0) is None
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_models_of_every_family_answer_noise_and_no_image(family, record_folder, tmp_path):
+    model = FAMILIES[family]()
+    result = evaluate(
+        model, "records", data=record_folder, out=tmp_path / "out", controls=("noise", "text-only"), limit=4,
+        batch_size=3, max_new_tokens=3, progress=False,
+    )  # fmt: skip
+    assert {condition: entry["items"] for condition, entry in result.scores["conditions"].items()} == {
+        "real": 4, "noise": 4, "text-only": 4,
+    }  # fmt: skip
+    assert all(p.tokens is not None for p in result.predictions)
