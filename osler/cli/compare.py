@@ -25,6 +25,7 @@ def compare(
     With more than two runs every pair is compared, and p-values are corrected for the number of pairs (Holm).
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from osler.evaluation.compare import compare_many, compare_runs
@@ -46,11 +47,11 @@ def compare(
         typer.echo(json.dumps(compare_runs(*runs, condition=condition, seed=seed), indent=1) if two else text)
         return
     names = " and ".join(run["name"] for run in result["runs"])
-    table = Table(title=f"{names}: {result['items']} items, {condition}", title_justify="left")
+    table = Table(title=escape(f"{names}: {result['items']} items, {condition}"), title_justify="left")
     for column in HEAD:
         table.add_column(column, justify="left" if column == "protocol" else "right")
     for row in rows(result):
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     console = Console(width=None if Console().width > 120 else 132)
     console.print(table)
     for remark in remarks(result):
