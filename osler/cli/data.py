@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from osler.cli import leaks
 from osler.cli.export import export
 from osler.errors import RecordError
 
@@ -19,6 +20,9 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.command("leaks")(leaks.leaks)
 
 
 @app.command("list")

@@ -27,8 +27,13 @@ def evaluate(
     ] = "",
     limit: Annotated[int | None, typer.Option(help="Only so many items, drawn by a fixed hash.")] = None,
     controls: Annotated[
-        str, typer.Option(help="Comma list of blank, shuffled, majority, centre-box, mean-box; or none.")
+        str,
+        typer.Option(
+            help="Comma list of blank, noise, shuffled, text-only, options-shuffled, majority, position, centre-box, "
+            "mean-box; or all, or none. By default blank, shuffled and those that need no model."
+        ),
     ] = "",
+    orders: Annotated[int, typer.Option(help="With options-shuffled: so many further orders of the options.")] = 3,
     batch_size: Annotated[int, typer.Option(help="Prompts in one forward pass.")] = 8,
     max_new_tokens: Annotated[
         int | None, typer.Option(help="Length limit of an answer; the benchmark's own unless said.", show_default=False)
@@ -89,6 +94,7 @@ def evaluate(
                 limit=limit,
                 batch_size=batch_size,
                 max_new_tokens=max_new_tokens,
+                orders=orders,
                 controls=wanted,  # type: ignore[arg-type]  # checked there
                 resume=not fresh,
                 **common,
@@ -122,7 +128,7 @@ def show(result: Any, title: str) -> None:
                 else f"{score['mean']:.3f} ({score['low']:.3f}-{score['high']:.3f}) n={score['denominator']}"
             )
         table.add_row(protocol, *cells)
-    console = Console()
+    console = Console(width=None if Console().width > 120 else 132)
     console.print(table)
     for section in grounding_tables(result.scores):
         further = Table(title=section.title, caption=section.note, title_justify="left")

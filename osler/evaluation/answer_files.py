@@ -11,7 +11,6 @@ from typing import Any
 from osler.errors import EvaluationError
 from osler.evaluation import fingerprints
 from osler.evaluation import tasks as task_registry
-from osler.evaluation.controls import WITHOUT_MODEL
 from osler.evaluation.plan import make_plan
 from osler.evaluation.predictions import Prediction, PredictionLog, prediction_of
 from osler.evaluation.run import Evaluation, claim, write_results
@@ -128,10 +127,9 @@ def score_answers(
     """
     given = read_answers(answers)
     task = task_registry.get(task) if isinstance(task, str) else task
-    controls = tuple(control for control in WITHOUT_MODEL if control in task.controls)
     plan = make_plan(
-        task, data=data, split=split, convention=convention, limit=None, controls=controls, training=None,
-        image_folder=image_folder, seed=seed, box_format=box_format,
+        task, data=data, split=split, convention=convention, limit=None, controls=None, training=None,
+        image_folder=image_folder, seed=seed, box_format=box_format, without_model=True,
     )  # fmt: skip
     texts = {id_prefix + item: text for item, text in given.answers.items()}
     contradictions = {id_prefix + item for item in given.contradictions}
@@ -179,4 +177,6 @@ def score_answers(
         scores["warnings"].append(f"{len(given.duplicates)} ids occur more than once in the answer file.")
     scores["warnings"].append("Blank and shuffled controls were not run: they need the model, not its answers.")
     scores["faults"] = {name: len(items) for name, items in faults.items()}
-    return write_results(Evaluation(scores=scores, predictions=predictions, out=out, image_folder=plan.image_folder))
+    return write_results(
+        Evaluation(scores=scores, predictions=predictions, out=out, image_folder=plan.image_folder, tags=plan.tags)
+    )

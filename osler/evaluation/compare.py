@@ -1,16 +1,27 @@
-"""`compare_runs`: two evaluations on the same items, paired."""
+"""`compare_runs`, `compare_many`: evaluations on the same items, paired."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from osler.errors import EvaluationError
 from osler.evaluation import protocols as registry
+from osler.evaluation import statistics
 from osler.evaluation.items import Item
 from osler.evaluation.predictions import Prediction, read_predictions
-from osler.evaluation.scores import compare, score_items
+from osler.evaluation.scores import Scored, compare, score_items
+
+_SETTINGS = ("decoding", "versions", "max_side", "box_format")
+
+
+class _Run(NamedTuple):
+    folder: Path
+    scores: dict[str, Any]
+    predictions: list[Prediction]
 
 
 def compare_runs(first: str | Path, second: str | Path, *, condition: str = "real", seed: int = 0) -> dict[str, Any]:
@@ -29,55 +40,152 @@ def compare_runs(first: str | Path, second: str | Path, *, condition: str = "rea
     Raises:
         EvaluationError: when a folder holds no evaluation, or tasks or data differ: such numbers are not comparable.
     """
-    left, right = _read(Path(first)), _read(Path(second))
-    for key in ("task", "data_hash"):
-        a, b = (_identity(scores)[key] for scores, _ in (left, right))
-        if a != b:
-            raise EvaluationError(f"{first} and {second} are not comparable: {key} differs ({a} against {b})")
-    names = [
-        name
-        for name, entry in left[0]["conditions"]["real"]["protocols"].items()
-        if right[0]["conditions"]["real"]["protocols"].get(name, {}).get("version") == entry["version"]
-    ]
-    answers = [{p.item: p.answer for p in run[1] if p.condition == condition} for run in (left, right)]
-    if not answers[0] or not answers[1]:
-        raise EvaluationError(f"condition {condition!r} is not in both of {first} and {second}")
-    # each run's own items: models of two families may write boxes in two formats
-    shared = answers[0].keys() & answers[1].keys()
-    items = [[_item(p) for p in run[1] if p.condition == condition and p.item in shared] for run in (left, right)]
+    left, right = runs = [_read(Path(first)), _read(Path(second))]
+    _same_benchmark(runs)
+    scored, shared = _scored(runs, condition)
     differences = {}
-    for name in names:
-        scored = [score_items(registry.get(name), own, given) for own, given in zip(items, answers, strict=True)]
-        result = compare(name, scored[0], scored[1], seed=seed)
+    for name in scored[0]:
+        result = compare(name, scored[0][name], scored[1][name], seed=seed)
         if result:
             differences[name] = result
-    settings = ("decoding", "versions", "max_side", "box_format")
-    differing = [key for key in settings if left[0].get(key) != right[0].get(key)]
     return {
-        "first": {"out": str(first), "model": left[0]["model"]},
-        "second": {"out": str(second), "model": right[0]["model"]},
+        "first": {"out": str(first), "model": left.scores["model"]},
+        "second": {"out": str(second), "model": right.scores["model"]},
         "condition": condition,
-        "items": len(shared),
-        "settings_that_differ": differing,
+        "items": shared,
+        "settings_that_differ": _differing(runs),
         "protocols": differences,
     }
 
 
-def _identity(scores: dict[str, Any]) -> dict[str, Any]:
-    task = scores["task"]
+def compare_many(folders: Sequence[str | Path], *, condition: str = "real", seed: int = 0) -> dict[str, Any]:
+    """Every pair of several evaluations, with p-values corrected for the number of pairs (Holm) within a protocol.
+
+    Args:
+        folders: of two evaluations or more of the same task, split and data.
+        condition: to compare.
+        seed: of the bootstrap.
+
+    Returns:
+        `{"runs": [{"name", "out", "model"}], "protocols": {name: {"runs": {run: {"mean", "low", "high", "n"}}, "pairs":
+        [difference]}}}` and the further fields of `compare_runs`; each difference has `first`, `second` (names of runs)
+        and `p_holm`, and its `mcnemar`, where there is one, too.
+
+    Raises:
+        EvaluationError: with fewer than two folders; and as `compare_runs`.
+    """
+    if len(folders) < 2:
+        raise EvaluationError("comparing needs at least two folders that `osler eval` wrote")
+    runs = [_read(Path(folder)) for folder in folders]
+    _same_benchmark(runs)
+    names = _names([run.folder for run in runs])
+    scored, shared = _scored(runs, condition)
+    table: dict[str, Any] = {}
+    for name in scored[0]:
+        pairs = []
+        for a, b in combinations(range(len(runs)), 2):
+            found = compare(name, scored[a][name], scored[b][name], seed=seed)
+            if found:
+                pairs.append({"first": names[a], "second": names[b], **found})
+        if not pairs:
+            continue
+        for pair, corrected in zip(pairs, statistics.holm([pair["p_value"] for pair in pairs]), strict=True):
+            pair["p_holm"] = corrected
+        if pairs[0]["mcnemar"]:
+            for pair, corrected in zip(
+                pairs, statistics.holm([pair["mcnemar"]["p_value"] for pair in pairs]), strict=True
+            ):
+                pair["mcnemar"]["p_holm"] = corrected
+        table[name] = {
+            "runs": {run: _mean(own[name], seed) for run, own in zip(names, scored, strict=True)},
+            "pairs": pairs,
+        }
     return {
-        "task": {key: task[key] for key in ("name", "version", "split", "convention", "items")},
-        "data_hash": scores["data_hash"],
+        "runs": [
+            {"name": name, "out": str(run.folder), "model": run.scores["model"]}
+            for name, run in zip(names, runs, strict=True)
+        ],
+        "task": runs[0].scores["task"],
+        "condition": condition,
+        "items": shared,
+        "level": statistics.LEVEL,
+        "power": statistics.POWER,
+        "settings_that_differ": _differing(runs),
+        "protocols": table,
     }
 
 
-def _read(folder: Path) -> tuple[dict[str, Any], list[Prediction]]:
+def _mean(scored: Sequence[Scored], seed: int) -> dict[str, Any]:
+    found = statistics.interval(
+        [entry.score.value for entry in scored], clusters=[entry.item.cluster for entry in scored], seed=seed
+    )
+    return {"mean": found.mean, "low": found.low, "high": found.high, "n": found.n, "clusters": found.clusters}
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """Shortest ends of the paths that tell the runs apart."""
+    paths = [folder.resolve().parts for folder in folders]
+    if len(set(paths)) < len(paths):
+        return [f"{number}. {folder.name}" for number, folder in enumerate(folders, start=1)]
+    for length in range(1, max(map(len, paths)) + 1):
+        names = ["/".join(parts[-length:]) for parts in paths]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def _differing(runs: Sequence[_Run]) -> list[str]:
+    return [key for key in _SETTINGS if any(run.scores.get(key) != runs[0].scores.get(key) for run in runs)]
+
+
+def _scored(runs: Sequence[_Run], condition: str) -> tuple[list[dict[str, list[Scored]]], int]:
+    """Scores of every run under the protocols that all have in the same version, on the items that all have."""
+    protocols = [run.scores["conditions"]["real"]["protocols"] for run in runs]
+    names = [
+        name
+        for name, entry in protocols[0].items()
+        # what cannot be scored again from answers alone, such as a judge's opinion, is left out
+        if name in registry.names()
+        and all(other.get(name, {}).get("version") == entry["version"] for other in protocols)
+    ]
+    answers = [{p.item: p.answer for p in run.predictions if p.condition == condition} for run in runs]
+    lacking = [str(run.folder) for run, given in zip(runs, answers, strict=True) if not given]
+    if lacking:
+        folders = " and ".join(str(run.folder) for run in runs)
+        raise EvaluationError(f"condition {condition!r} is not in both of {folders}: {lacking[0]} lacks it")
+    shared = set.intersection(*(set(given) for given in answers))
+    scored = []
+    for run, given in zip(runs, answers, strict=True):
+        # each run's own items: models of two families may write boxes in two formats
+        items = [_item(p) for p in run.predictions if p.condition == condition and p.item in shared]
+        scored.append({name: score_items(registry.get(name), items, given) for name in names})
+    return scored, len(shared)
+
+
+def _same_benchmark(runs: Sequence[_Run]) -> None:
+    first = _identity(runs[0].scores)
+    for run in runs[1:]:
+        other = _identity(run.scores)
+        differing = [f"{key} is {first[key]} against {other[key]}" for key in first if first[key] != other[key]]
+        if differing:
+            raise EvaluationError(
+                f"{runs[0].folder} and {run.folder} are not comparable, they are runs of different benchmarks: "
+                f"{'; '.join(differing)}"
+            )
+
+
+def _identity(scores: dict[str, Any]) -> dict[str, Any]:
+    task = {f"task {key}": scores["task"][key] for key in ("name", "version", "split", "convention", "items")}
+    return {**task, "data hash": scores["data_hash"][:12]}
+
+
+def _read(folder: Path) -> _Run:
     path = folder / "scores.json"
     try:
         scores = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise EvaluationError(f"{path}: cannot be read: {error}; give a folder that an evaluation wrote") from error
-    return scores, read_predictions(folder / "predictions.jsonl")
+    return _Run(folder, scores, read_predictions(folder / "predictions.jsonl"))
 
 
 def _item(prediction: Prediction) -> Item:

@@ -5,27 +5,37 @@
 - `shuffled`: the image of another item. It is never an image of the same subject, and none of the answers that the data
   give for the same question type on the substitute image equals the item's reference: answering rightly would be
   answering against the image shown. Items without such a partner are counted and left out of the pair.
+- `noise`: the pixels of the real image in random order. Mean, deviation and histogram stay, no shape does.
+- `text-only`: no image at all; the placeholders are taken out of the prompt.
 - `majority`: the commonest answer of the *training* split for the item's question and answer type.
 - `centre-box`, `mean-box`: of grounding tasks, see `osler.evaluation.box_controls`.
+- `position`, `options-shuffled`: of items with options, see `osler.evaluation.option_orders`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args
 
+import numpy as np
 from PIL import Image, ImageStat
 
 from osler.errors import EvaluationError
 from osler.evaluation.protocols.vqa_text import normalise
-from osler.records import Record
+from osler.records import IMAGE_PLACEHOLDER, Record, Turn
 
-Control = Literal["blank", "shuffled", "majority", "centre-box", "mean-box"]
+Control = Literal[
+    "blank", "noise", "shuffled", "text-only", "options-shuffled", "majority", "position", "centre-box", "mean-box"
+]
 CONTROLS: tuple[Control, ...] = get_args(Control)
-WITHOUT_MODEL: tuple[Control, ...] = ("majority", "centre-box", "mean-box")
+WITHOUT_MODEL: tuple[Control, ...] = ("majority", "position", "centre-box", "mean-box")
+FOR_ANY_TASK: tuple[Control, ...] = ("blank", "noise", "shuffled", "text-only", "majority")
+OF_OPTIONS: tuple[Control, ...] = ("position", "options-shuffled")
+"""Controls of items whose prompt shows options."""
 UNKNOWN_TYPE = "unknown"
 
 
@@ -42,6 +52,30 @@ def blank_image(image: Image.Image) -> Image.Image:
     """
     mean = round(ImageStat.Stat(image.convert("RGB").convert("L")).mean[0])
     return Image.new("RGB", image.size, (mean, mean, mean))
+
+
+def noise_image(image: Image.Image, *, key: str) -> Image.Image:
+    """The pixels of the image in another order: an RGB image of equal size, mean, deviation and histogram.
+
+    Gaussian noise would have to be clipped, which on the dark images of radiology moves the mean.
+
+    Args:
+        image: any mode PIL converts to RGB.
+        key: equal keys give equal noise.
+    """
+    seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8])
+    pixels = np.asarray(image.convert("RGB"))
+    mixed = np.random.default_rng(seed).permutation(pixels.reshape(-1, 3))
+    return Image.fromarray(np.ascontiguousarray(mixed.reshape(pixels.shape)))
+
+
+def without_placeholders(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+    """Turns for a prompt without images: placeholders go, with the line break that set them off."""
+    pattern = re.compile(rf"[ \t]*{re.escape(IMAGE_PLACEHOLDER)}[ \t]*\n?")
+    return tuple(
+        turn.model_copy(update={"text": pattern.sub("", turn.text).strip()}) if turn.role == "user" else turn
+        for turn in turns
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

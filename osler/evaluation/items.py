@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from osler.evaluation.controls import UNKNOWN_TYPE, blank_image, question_type
+from osler.evaluation.controls import UNKNOWN_TYPE, blank_image, noise_image, question_type, without_placeholders
+from osler.evaluation.groups import groups_of
 from osler.evaluation.protocols.regions import Regions
 from osler.evaluation.tasks.base import Task
 from osler.records import ImageRef, Record
@@ -32,7 +33,8 @@ class Item:
         cluster: what intervals resample by: the item's images, so that questions on one image stay
             together; slices of one volume count as one image.
         options: candidate answers in the order shown, where the task has them.
-        tags: of the record, those that the task groups its scores by; "unknown" where the record lacks one.
+        tags: of the record, those that the task groups its scores by ("unknown" where the record lacks one), and its
+            groups (`osler.evaluation.groups`) as far as it tells them.
         regions: true boxes with their classes, and the format that boxes are written in; None where the task has none.
     """
 
@@ -60,7 +62,7 @@ def to_item(task: Task, record: Record) -> Item:
         images=images,
         cluster=" ".join(images) or record.id,
         options=task.options(record),
-        tags={tag: record.tags.get(tag, UNKNOWN_TYPE) for tag in task.groups},
+        tags={**{tag: record.tags.get(tag, UNKNOWN_TYPE) for tag in task.groups}, **groups_of(record.tags)},
         regions=task.regions(record),
     )
 
@@ -71,26 +73,36 @@ def to_request(
     *,
     image_folder: Path,
     max_side: int | None = None,
-    blank: bool = False,
+    condition: str = "real",
     images_of: Record | None = None,
+    seed: int = 0,
 ) -> Request:
-    """Prompt of a record, with its own images, blank ones, or those of another record.
+    """Prompt of a record, with the images that a condition shows.
 
     Args:
         task: gives the prompt.
         record: to ask.
         image_folder: that image paths are relative to.
         max_side: shrink images to this long side, in pixels, before the model's processor sees them.
-        blank: show uniform images instead.
+        condition: "blank", "noise" and "text-only" change or take away the images; every other shows them.
         images_of: show the images of this record instead.
+        seed: of the noise.
 
     Raises:
         ImageError: when an image cannot be read; nothing is put in its place.
     """
     from osler.evaluation.runners.base import Request
 
+    if condition == "text-only":
+        return Request(turns=without_placeholders(task.prompt(record)))
     shown = load_images((images_of or record).images, image_folder=image_folder, max_side=max_side)
-    return Request(turns=task.prompt(record), images=tuple(blank_image(image) if blank else image for image in shown))
+    if condition == "blank":
+        shown = [blank_image(image) for image in shown]
+    elif condition == "noise":
+        # one noise for one picture, whatever is asked about it
+        keys = [f"{seed}\x1f{image.path}\x1f{image.frame}" for image in record.images]
+        shown = [noise_image(image, key=key) for image, key in zip(shown, keys, strict=True)]
+    return Request(turns=task.prompt(record), images=tuple(shown))
 
 
 def load_images(images: Sequence[ImageRef], *, image_folder: Path, max_side: int | None = None) -> list[Image]:

@@ -5,25 +5,38 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from osler import box_formats
 from osler.errors import EvaluationError
 from osler.evaluation import fingerprints
 from osler.evaluation import tasks as task_registry
-from osler.evaluation.controls import Control, Majority, Shuffle, shuffle_images
+from osler.evaluation.controls import (
+    CONTROLS,
+    FOR_ANY_TASK,
+    OF_OPTIONS,
+    WITHOUT_MODEL,
+    Control,
+    Majority,
+    Shuffle,
+    shuffle_images,
+)
 from osler.evaluation.items import Item, to_item
+from osler.evaluation.option_orders import ORDERS, FixedPlace, best_place, other_orders
 from osler.evaluation.tasks.base import Task
 from osler.records import Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """Everything known before a model is loaded: items, training records, substitutes, warnings."""
 
     task: Task
     split: str
     convention: str
+    controls: tuple[Control, ...]
+    """Asked for, or run by default."""
     image_folder: Path
     records: list[Record]
     items: list[Item]
@@ -39,10 +52,37 @@ class Plan:
     shared_images: int | None
     """Test images that the training part holds too; None when the training part is unknown."""
 
+    place: FixedPlace | None
+    """The position control."""
+    orders: Mapping[str, Mapping[str, Record]]
+    """Conditions of the control options-shuffled: item id -> record with its options in another order."""
+
     @property
-    def without_model(self) -> dict[Control, Majority]:
+    def without_model(self) -> dict[Control, Majority | FixedPlace]:
         """Controls that are answered without a model."""
-        return {**({"majority": self.majority} if self.majority else {}), **self.boxes}
+        found: dict[Control, Majority | FixedPlace] = {"majority": self.majority} if self.majority else {}
+        return {**found, **({"position": self.place} if self.place else {}), **self.boxes}
+
+    def record(self, item: str, condition: str = "real") -> Record:
+        """The record that an item is asked as under a condition."""
+        return self.orders.get(condition, self._by_id)[item]
+
+    @cached_property
+    def _by_id(self) -> dict[str, Record]:
+        return {record.id: record for record in self.records}
+
+    @property
+    def tags(self) -> dict[str, Mapping[str, str]]:
+        """Groups of every item."""
+        return {item.id: item.tags for item in self.items}
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of all conditions of the controls asked for, in the order of reports."""
+        names: list[str] = []
+        for control in sorted(self.controls, key=CONTROLS.index):
+            names += [*self.orders] if control == "options-shuffled" else [control]
+        return tuple(names)
 
 
 def make_plan(
@@ -57,6 +97,8 @@ def make_plan(
     image_folder: str | Path | None,
     seed: int,
     box_format: str | None = None,
+    orders: int = ORDERS,
+    without_model: bool = False,
 ) -> Plan:
     """Read and check everything that needs no model, so that a fault shows before a model is loaded.
 
@@ -65,10 +107,14 @@ def make_plan(
             images.
     """
     task = task_registry.get(task) if isinstance(task, str) else task
-    controls = task.controls if controls is None else controls
-    unknown = [control for control in controls if control not in task.controls]
+    known_controls = [c for c in CONTROLS if c in {*task.controls, *FOR_ANY_TASK, *OF_OPTIONS}]
+    unknown = [control for control in controls or () if control not in (*known_controls, "all")]
     if unknown:
-        raise EvaluationError(f"task {task.name}: no control {unknown[0]!r} (there are: {', '.join(task.controls)})")
+        raise EvaluationError(
+            f"task {task.name}: no control {unknown[0]!r} (there are: {', '.join(known_controls)}, and all)"
+        )
+    if orders < 1:
+        raise EvaluationError(f"orders is {orders}; want at least 1 further order of the options")
     if box_format is not None and not task.states_boxes:
         raise EvaluationError(f"task {task.name} has no boxes; leave box_format={box_format!r} out")
     convention = convention or task.conventions[0]
@@ -98,6 +144,9 @@ def make_plan(
         raise EvaluationError(f"limit is {limit}; want at least 1")
     chosen = {record.id for record in sorted(everything, key=lambda record: _order(seed, record.id))[:limit]}
     records = [record for record in everything if record.id in chosen]
+    controls = _controls(task, records, controls)
+    if without_model:
+        controls = tuple(control for control in controls if control in WITHOUT_MODEL)
     folder = Path(image_folder) if image_folder is not None else task.image_folder(data)
     learned = list(training) if training is not None else _training(task, data, split=split, convention=convention)
     warnings = []
@@ -131,6 +180,7 @@ def make_plan(
         task=task,
         split=split,
         convention=convention,
+        controls=tuple(controls),
         image_folder=folder,
         records=records,
         items=[to_item(task, record) for record in records],
@@ -142,10 +192,33 @@ def make_plan(
         else None,
         majority=task.majority(known) if "majority" in controls and known else None,
         boxes=boxes,
+        place=best_place(records, options=task.options, reference=task.reference) if "position" in controls else None,
+        orders=other_orders(
+            records, options=task.options, reordered=task.reordered, prompt=task.prompt, orders=orders, seed=seed
+        )
+        if "options-shuffled" in controls
+        else {},
         box_format=box_format,
         warnings=tuple(warnings),
         shared_images=shared,
     )
+
+
+def _controls(task: Task, records: Sequence[Record], asked: Sequence[Control] | None) -> tuple[Control, ...]:
+    """Those asked for, the task's own by default, or all that apply. Without options some make no sense."""
+    # of a grounding task the options are the vocabulary of its classes, which no prompt shows
+    shows_options = not task.states_boxes and any(len(task.options(record)) > 1 for record in records)
+    own = tuple(task.controls)
+    if asked is None:
+        return (*own, *(("position",) if shows_options and "position" not in own else ()))
+    if "all" in asked:
+        return tuple(c for c in CONTROLS if c in {*own, *FOR_ANY_TASK, *(OF_OPTIONS if shows_options else ())})
+    lost = [control for control in asked if control in OF_OPTIONS and not shows_options]
+    if lost:
+        raise EvaluationError(
+            f"task {task.name}: the control {lost[0]!r} needs items with options, and these have none"
+        )
+    return tuple(asked)
 
 
 def _order(seed: int, item: str) -> str:

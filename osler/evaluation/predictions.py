@@ -57,7 +57,8 @@ class Prediction:
 def _line(prediction: Prediction) -> bytes:
     fields = asdict(replace(prediction, regions=None))
     fields["regions"] = prediction.regions.to_json() if prediction.regions else None
-    return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
+    # an endpoint may send half a character (a lone surrogate); it must not cost the run
+    return json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
 def _parse(line: bytes, *, path: Path, number: int) -> Prediction:

@@ -7,12 +7,15 @@ sections together, for instance two evaluations, a training curve, example pictu
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from osler.errors import OslerError
+from osler.evaluation.report_browser import browser_section
+from osler.evaluation.report_details import breakdown_section, confidence_sections, judge_section, order_sections
 from osler.evaluation.report_grounding import grounding_sections
 from osler.evaluation.report_scores import CONDITION_NAMES, score_view
 from osler.evaluation.report_sections import (
@@ -21,11 +24,13 @@ from osler.evaluation.report_sections import (
     FunnelSection,
     FunnelStep,
     PictureSection,
+    PlotSection,
     ScoresSection,
     Section,
     TableSection,
     TextSection,
 )
+from osler.evaluation.report_summary import headline, summary_section
 from osler.evaluation.scores import DISCLAIMER
 
 if TYPE_CHECKING:
@@ -39,6 +44,7 @@ __all__ = [
     "FunnelSection",
     "FunnelStep",
     "PictureSection",
+    "PlotSection",
     "ScoresSection",
     "Section",
     "TableSection",
@@ -77,6 +83,7 @@ def render_report(
         OslerError: when a picture cannot be read.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -85,7 +92,11 @@ def render_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    script = browser_script() if any(section.kind == "browser" for section in sections) else ""
     environment.globals |= {
+        "script": Markup(script),
+        "script_source": script_source(script),
+        "drawing": Markup,
         "score_view": score_view,
         "embed": embed_file,
         "thumbnail": thumbnail,
@@ -96,29 +107,44 @@ def render_report(
     )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(html, encoding="utf-8")
+    # a lone surrogate in an answer must not cost the report
+    path.write_bytes(html.encode("utf-8", "replace"))
     return path
 
 
+def browser_script() -> str:
+    """The only script of a report; it filters the error browser and loads nothing."""
+    return (_TEMPLATES / "report_browser.js").read_text(encoding="utf-8")
+
+
+def script_source(script: str) -> str:
+    """What the page's policy lets run: this script by its hash, or none. Markup that slips in runs nothing."""
+    if not script:
+        return "'none'"
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
 def report_evaluation(evaluation: Evaluation, *, examples: int = 6) -> Path:
-    """Write `report.html` of one evaluation: warnings, scores, examples.
+    """Write `report.html` of one evaluation: summary, scores, breakdowns, confidence, every item.
 
     Args:
         evaluation: result of `evaluate` or `score_answers`.
-        examples: how many items to show with pictures, spread evenly over the items in order of the file.
+        examples: of grounding tasks: how many items to show with their boxes drawn.
     """
     scores = evaluation.scores
-    task = scores["task"]
-    sections: list[Section] = []
+    task, chosen = scores["task"], headline(scores)
+    sections: list[Section] = [summary_section(scores)]
     if scores["warnings"]:
         sections.append(TextSection(title="Read this first", warnings=scores["warnings"]))
     sections.append(ScoresSection(title="Scores", results=[("", scores)]))
-    boxes = grounding_sections(evaluation, examples=examples)
-    sections += boxes
-    shown = [] if any(section.kind == "examples" for section in boxes) else example_items(evaluation, count=examples)
-    if shown:
-        note = "Chosen by position in the file, not by success."
-        sections.append(ExampleSection(title="Examples", examples=shown, note=note))
+    sections += breakdown_section(scores, chosen)
+    sections += order_sections(scores)
+    sections += confidence_sections(scores, chosen)
+    sections += judge_section(scores)
+    sections += grounding_sections(evaluation, examples=examples)
+    browser = browser_section(evaluation, chosen=chosen)
+    if browser is not None:
+        sections.append(browser)
     return render_report(
         evaluation.report,
         title=f"{task['name']} ({task['split']}, {task['convention']})",

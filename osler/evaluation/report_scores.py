@@ -15,16 +15,24 @@ if TYPE_CHECKING:
 _SHORT = {
     "real": "real",
     "blank": "blank",
+    "noise": "noise",
     "shuffled": "another's",
+    "text-only": "no image",
+    "options-shuffled": "other order",
     "majority": "majority",
+    "position": "best place",
     "centre-box": "centre box",
     "mean-box": "mean box",
 }
 CONDITION_NAMES = {
     "real": "real image",
     "blank": "blank image",
+    "noise": "noise image",
     "shuffled": "another's image",
+    "text-only": "no image",
+    "options-shuffled": "other option order",
     "majority": "majority answer",
+    "position": "best option place",
     "centre-box": "box in the centre",
     "mean-box": "mean training box",
 }
@@ -153,25 +161,31 @@ def _class_table(name: str, real: Sequence[tuple[str, Mapping[str, Any]]]) -> di
 
 
 def _differences(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Table of paired losses: real image minus blank, and minus another's image."""
+    """Table of paired losses: real image minus the controls that are no image, another image or a fixed answer."""
     found = {(entry["protocol"], entry["second"]): entry for entry in scores["differences"]}
-    boxes = [name for name in ("centre-box", "mean-box") if any(second == name for _, second in found)]
+    there = {second for _, second in found}
+    # a majority answer is no image; a first order of the options is as good as another
+    columns = [name for name in _SHORT if name in there and name not in ("majority", "options-shuffled")]
     rows = []
-    for protocol in dict.fromkeys(entry["protocol"] for entry in scores["differences"]):
-        blank, shuffled = found.get((protocol, "blank")), found.get((protocol, "shuffled"))
-        if blank or shuffled:
-            fixed = [_difference(found.get((protocol, name))) for name in boxes]
-            rows.append([protocol, _difference(blank), _difference(shuffled), *fixed, _kept(blank)])
+    for protocol in dict.fromkeys(entry["protocol"] for entry in scores["differences"]) if columns else ():
+        cells = [_difference(found.get((protocol, name))) for name in columns]
+        rows.append([protocol, *cells, *([_kept(found.get((protocol, "blank")))] if "blank" in columns else [])])
     same = [
-        f"{share * 100:.0f}% of the answers are word for word the same with {_SHOWN[condition]}."
+        f"{share * 100:.0f}% of the answers are word for word the same with {_SHOWN.get(condition, condition)}."
         for condition, share in scores["same_answer"].items()
     ]
-    head = ["protocol", "real − blank", "real − another's", *(f"real − {_SHORT[name]}" for name in boxes)]
-    head.append("kept with blank")
+    head = ["protocol", *(f"real − {_SHORT[name]}" for name in columns)]
+    if "blank" in columns:
+        head.append("kept with blank")
     return {"head": head, "rows": rows, "same": same}
 
 
-_SHOWN = {"blank": "a blank image", "shuffled": "another's image"}
+_SHOWN = {
+    "blank": "a blank image",
+    "noise": "a noise image",
+    "shuffled": "another's image",
+    "text-only": "no image",
+}
 
 
 def _difference(entry: Mapping[str, Any] | None) -> str:
@@ -207,6 +221,9 @@ def _facts(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(
             ("another's image", f"{shuffled['paired']} items paired, {shuffled['without_partner']} without partner")
         )
+    place = scores["controls"].get("position")
+    if place:
+        facts.append((CONDITION_NAMES["position"], f"always {place['chosen']}, {place['computed_on']}"))
     for name, control in scores["controls"].items():
         if "fall_backs" in control:
             facts.append(

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from osler.evaluation.browser_items import BrowserSection
+from osler.evaluation.controls import CONTROLS
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -59,6 +62,22 @@ class PictureSection:
     pictures: Sequence[tuple[str | Path, str]]
     note: str = ""
     kind: str = field(default="pictures", init=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlotSection:
+    """Plots that were drawn as inline SVG.
+
+    Args:
+        title: heading.
+        plots: (caption, `<svg>` element, note) of each; the element must be our own drawing, it is not escaped.
+        note: below.
+    """
+
+    title: str
+    plots: Sequence[tuple[str, str, str]]
+    note: str = ""
+    kind: str = field(default="plots", init=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,9 +159,18 @@ class ScoresSection:
 
     title: str
     results: Sequence[tuple[str, Mapping[str, Any]]]
-    conditions: Sequence[str] = ("real", "blank", "shuffled", "majority", "centre-box", "mean-box")
+    conditions: Sequence[str] = ("real", *CONTROLS)
     question_types: bool = True
     kind: str = field(default="scores", init=False)
 
 
-Section = TextSection | TableSection | PictureSection | ExampleSection | FunnelSection | ScoresSection
+Section = (
+    TextSection
+    | TableSection
+    | PictureSection
+    | PlotSection
+    | ExampleSection
+    | FunnelSection
+    | ScoresSection
+    | BrowserSection
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from osler.errors import EvaluationError
 from osler.evaluation import fingerprints
-from osler.evaluation.controls import CONTROLS, WITHOUT_MODEL, Control
-from osler.evaluation.items import Item, to_request
+from osler.evaluation.controls import WITHOUT_MODEL, Control
+from osler.evaluation.items import Item, to_item, to_request
+from osler.evaluation.option_orders import ORDERS
 from osler.evaluation.plan import Plan, make_plan
 from osler.evaluation.predictions import Prediction, PredictionLog, prediction_of
 from osler.evaluation.progress import progress_bar
@@ -36,12 +37,14 @@ class Evaluation:
         predictions: all of them, in the order of the file.
         out: folder with `scores.json`, `predictions.jsonl`, `run.json` and `report.html`.
         image_folder: where the images of the items are, for reports.
+        tags: item -> group -> value, for reports.
     """
 
     scores: dict[str, Any]
     predictions: list[Prediction] = field(repr=False)
     out: Path
     image_folder: Path
+    tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
 
     @property
     def report(self) -> Path:
@@ -67,6 +70,7 @@ def evaluate(
     device: str | None = None,
     dtype: str | None = None,
     box_format: str | None = None,
+    orders: int = ORDERS,
     seed: int = 0,
     resume: bool = True,
     progress: bool = True,
@@ -86,8 +90,9 @@ def evaluate(
         batch_size: prompts in one forward pass.
         max_new_tokens: length limit of an answer; the task's by default.
         max_side: shrink images to this long side in pixels before the model's processor sees them.
-        controls: any of "blank", "shuffled", "majority" and, for grounding, "centre-box" and "mean-box"; all that the
-            task has by default.
+        controls: any of "blank", "noise", "shuffled", "text-only", "majority", of items with options "position" and
+            "options-shuffled", and of grounding "centre-box" and "mean-box"; ("all",) for all that apply. By default
+            blank, shuffled and majority, and those of the rest that need no model.
         training: records that the model learned from, instead of the task's own training part: for the majority
             control and the warning about shared images.
         image_folder: that image paths are relative to, instead of the task's own.
@@ -95,7 +100,8 @@ def evaluate(
         dtype: "float32", "bfloat16" or "float16"; float32 on the CPU by default.
         box_format: of grounding tasks: the format that the model writes boxes in (`osler.box_formats`), where it is not
             that of the records; boxes in questions and references are then written in it too.
-        seed: of shuffling, limit and bootstrap.
+        orders: further orders of the options under "options-shuffled".
+        seed: of shuffling, noise, limit and bootstrap.
         resume: continue predictions that lie in `out`; False starts anew.
         progress: show a bar with the time left.
 
@@ -109,9 +115,8 @@ def evaluate(
     """
     plan = make_plan(
         task, data=data, split=split, convention=convention, limit=limit, controls=controls, training=training,
-        image_folder=image_folder, seed=seed, box_format=box_format,
+        image_folder=image_folder, seed=seed, box_format=box_format, orders=orders,
     )  # fmt: skip
-    controls = plan.task.controls if controls is None else controls
     max_new_tokens = plan.task.max_new_tokens if max_new_tokens is None else max_new_tokens
     runner = _runner(model, batch_size=batch_size, max_new_tokens=max_new_tokens, device=device, dtype=dtype)
     settings = {
@@ -131,16 +136,18 @@ def evaluate(
     started = time.monotonic()
     with PredictionLog(out / "predictions.jsonl", resume=resume) as log:
         kept = len(log.predictions)
-        _ask_all(plan, runner, log, controls=controls, batch_size=batch_size, max_side=max_side, progress=progress)
-        wanted = {item.id for item in plan.items}
-        predictions = [p for p in log.predictions.values() if p.condition in {"real", *controls} and p.item in wanted]
+        _ask_all(plan, runner, log, batch_size=batch_size, max_side=max_side, progress=progress, seed=seed)
+        wanted, conditions = {item.id for item in plan.items}, {"real", *plan.conditions}
+        predictions = [p for p in log.predictions.values() if p.condition in conditions and p.item in wanted]
     scores = assemble_scores(plan, settings, predictions, seed=seed)
     scores["run"] = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - started, 1),
         "resumed_predictions": kept,
     }
-    return write_results(Evaluation(scores=scores, predictions=predictions, out=out, image_folder=plan.image_folder))
+    return write_results(
+        Evaluation(scores=scores, predictions=predictions, out=out, image_folder=plan.image_folder, tags=plan.tags)
+    )
 
 
 def _runner(model: Any, *, batch_size: int, max_new_tokens: int, device: str | None, dtype: str | None) -> Runner:
@@ -184,22 +191,24 @@ def _ask_all(
     runner: Runner,
     log: PredictionLog,
     *,
-    controls: Sequence[Control],
     batch_size: int,
     max_side: int | None,
     progress: bool,
+    seed: int,
 ) -> None:
-    by_id = dict(zip((item.id for item in plan.items), plan.records, strict=True))
     jobs: list[tuple[str, Item]] = []
-    for condition in ("real", *(control for control in CONTROLS if control in controls)):
+    donors = plan.shuffle.donors if plan.shuffle else {}
+    some = {"shuffled": donors, **plan.orders}  # conditions that not every item takes part in
+    for condition in ("real", *plan.conditions):
         for item in plan.items:
-            usable = condition != "shuffled" or (plan.shuffle is not None and item.id in plan.shuffle.donors)
-            if usable and not log.has(item.id, condition) and condition not in WITHOUT_MODEL:
-                jobs.append((condition, item))
+            usable = condition not in WITHOUT_MODEL and (condition not in some or item.id in some[condition])
+            if usable and not log.has(item.id, condition):
+                asked = to_item(plan.task, plan.record(item.id, condition)) if condition in plan.orders else item
+                jobs.append((condition, asked))
     for control, fixed in plan.without_model.items():
         for item in plan.items:
             if not log.has(item.id, control):
-                text, fell_back = fixed.answer(by_id[item.id])
+                text, fell_back = fixed.answer(plan.record(item.id))
                 log.add([prediction_of(item, control, text, note="fall-back" if fell_back else None)], sync=False)
     # One order for all conditions, by length, so that batches hold prompts of like length.
     jobs.sort(key=lambda job: (job[0] != "real", job[0], len(job[1].question), job[1].id))
@@ -207,15 +216,15 @@ def _ask_all(
     with progress_bar(f"{plan.task.name}: answers", total=len(jobs), show=progress) as advance:
         for start in range(0, len(jobs), size):
             chunk = jobs[start : start + size]
-            donors = plan.shuffle.donors if plan.shuffle else {}
             requests = [
                 to_request(
                     plan.task,
-                    by_id[item.id],
+                    plan.record(item.id, condition),
                     image_folder=plan.image_folder,
                     max_side=max_side,
-                    blank=condition == "blank",
+                    condition=condition,
                     images_of=donors[item.id] if condition == "shuffled" else None,
+                    seed=seed,
                 )
                 for condition, item in chunk
             ]
@@ -231,10 +240,15 @@ def _ask_all(
 
 
 def write_results(evaluation: Evaluation) -> Evaluation:
-    """Write `scores.json` and `report.html` into the evaluation's folder."""
+    """Write `scores.json`, `report.html`, `report.md` and `model-index.yaml` into the evaluation's folder."""
+    from osler.evaluation.hub_results import model_index, to_yaml
     from osler.evaluation.report import report_evaluation
+    from osler.evaluation.report_markdown import report_markdown
 
     text = json.dumps(evaluation.scores, indent=1, ensure_ascii=False)
     (evaluation.out / "scores.json").write_text(text, encoding="utf-8")
     report_evaluation(evaluation)
+    (evaluation.out / "report.md").write_text(report_markdown(evaluation.scores), encoding="utf-8", errors="replace")
+    index = to_yaml({"model-index": model_index(evaluation.scores)})
+    (evaluation.out / "model-index.yaml").write_text(index, encoding="utf-8")
     return evaluation

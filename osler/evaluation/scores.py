@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from osler.evaluation import classification, statistics
 from osler.evaluation import protocols as registry
-from osler.evaluation.controls import WITHOUT_MODEL
+from osler.evaluation.confidence_scores import confidence_scores
+from osler.evaluation.controls import CONTROLS, UNKNOWN_TYPE, WITHOUT_MODEL
 from osler.evaluation.grounding_scores import grounding_summary
-from osler.evaluation.items import Item
+from osler.evaluation.groups import SMALL
+from osler.evaluation.items import Item, to_item
+from osler.evaluation.option_orders import FixedPlace
+from osler.evaluation.order_scores import order_summary
 from osler.evaluation.plan import Plan
 from osler.evaluation.predictions import Prediction
 from osler.evaluation.protocols.base import Protocol, Score
@@ -102,13 +106,15 @@ def _choices(scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
 
 def _by_tag(protocol: Protocol, scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
     table: dict[str, dict[str, list[Scored]]] = {}
-    for entry in scored:
-        for tag, value in entry.item.tags.items():
-            table.setdefault(tag, {}).setdefault(value, []).append(entry)
+    tags = dict.fromkeys(tag for entry in scored for tag in entry.item.tags)
+    for tag in tags:
+        for entry in scored:
+            table.setdefault(tag, {}).setdefault(entry.item.tags.get(tag, UNKNOWN_TYPE), []).append(entry)
     return {
         tag: {
             value: {
                 **_interval(entries, seed=seed),
+                "small": len({entry.item.cluster for entry in entries}) < SMALL,
                 **({"choices": _choices(entries, seed=seed)} if _chooses(protocol) else {}),
             }
             for value, entries in sorted(groups.items())
@@ -126,15 +132,18 @@ def summarise(protocol: Protocol, items: Sequence[Item], scored: Sequence[Scored
         for item in items
         if protocol.applies_to == "any" or (item.answer_type or "").lower() == protocol.applies_to
     ]
+    whole = _interval(scored, seed=seed)
+    answered = [entry for entry in scored if not entry.score.refusal and not entry.missing]
     return {
         "version": protocol.version,
         "description": protocol.description,
         "applies_to": protocol.applies_to,
-        **_interval(scored, seed=seed),
+        **whole,
         "denominator": len(scored),
         "failures": sum(not entry.score.parsed for entry in scored),
         "refusals": sum(entry.score.refusal for entry in scored),
         "missing": sum(entry.missing for entry in scored),
+        "when_answered": whole if len(answered) == len(scored) else _interval(answered, seed=seed),
         "not_applicable": len(of_type) - len(scored),
         "details": {name: sum(entry.score.detail.get(name, 0.0) for entry in scored) / len(scored) for name in details},
         "by_question_type": {
@@ -158,30 +167,41 @@ def compare(name: str, first: Sequence[Scored], second: Sequence[Scored], *, see
         return None
     a, b = [x.score.value for x, _ in pairs], [y.score.value for _, y in pairs]
     result = asdict(statistics.paired_difference(a, b, clusters=[x.item.cluster for x, _ in pairs], seed=seed))
+    test_of_signs = statistics.sign_flip_test(a, b, clusters=[x.item.cluster for x, _ in pairs], seed=seed)
+    result |= {"p_value": test_of_signs}
     renamed = {"first_mean": result.pop("first"), "second_mean": result.pop("second")}
     test = asdict(statistics.mcnemar([v == 1.0 for v in a], [v == 1.0 for v in b])) if name in _BINARY else None
     return {**result, **renamed, "mcnemar": test}
 
 
 def score_conditions(
-    items: Sequence[Item], predictions: Sequence[Prediction], names: Sequence[str], *, seed: int = 0
+    items: Sequence[Item],
+    predictions: Sequence[Prediction],
+    names: Sequence[str],
+    *,
+    seed: int = 0,
+    other_items: Mapping[str, Sequence[Item]] | None = None,
 ) -> dict[str, Any]:
-    """The parts `conditions`, `differences` and `same_answer` of `scores.json`.
+    """The parts `conditions`, `differences`, `same_answer`, `orders` and `confidence` of `scores.json`.
 
     Args:
         items: all items of the task; under "real" every one counts, answered or not.
         predictions: of all conditions.
         names: protocols.
         seed: of the bootstrap.
+        other_items: of conditions that ask other items, such as options in another order.
     """
+    other_items = other_items or {}
     answers: dict[str, dict[str, str | None]] = {"real": {}}
     for prediction in predictions:
         answers.setdefault(prediction.condition, {})[prediction.item] = prediction.answer
+    answers = dict(sorted(answers.items(), key=lambda entry: _place(entry[0])))
     scored: dict[str, dict[str, list[Scored]]] = {}
     conditions: dict[str, Any] = {}
     for condition, given in answers.items():
         # A control may lack items by design (no shuffling partner); the real condition may not.
-        present = items if condition == "real" else [item for item in items if item.id in given]
+        of_condition = other_items.get(condition, items)
+        present = items if condition == "real" else [item for item in of_condition if item.id in given]
         scored[condition] = {name: score_items(registry.get(name), present, given) for name in names}
         summaries = {name: summarise(registry.get(name), present, scored[condition][name], seed=seed) for name in names}
         conditions[condition] = {"items": len(present), "protocols": summaries}
@@ -195,9 +215,28 @@ def score_conditions(
             if difference:
                 differences.append({"first": "real", "second": condition, "protocol": name, **difference})
         both = [item for item in given if answers["real"].get(item) is not None]
-        if both and condition not in WITHOUT_MODEL:
+        if both and condition not in WITHOUT_MODEL and condition not in other_items:
             same[condition] = sum(answers["real"][item] == given[item] for item in both) / len(both)
-    return {"conditions": conditions, "differences": differences, "same_answer": same}
+    orders = {}
+    for name in names if other_items else ():
+        by_order = {condition: scored[condition][name] for condition in ("real", *other_items) if condition in scored}
+        found = order_summary(by_order, answers=answers, seed=seed)
+        if found:
+            orders[name] = found
+    return {
+        "conditions": conditions,
+        "differences": differences,
+        "same_answer": same,
+        **({"orders": orders} if orders else {}),
+        "confidence": confidence_scores(scored["real"], predictions, seed=seed),
+    }
+
+
+def _place(condition: str) -> tuple[int, str]:
+    """Real first, then the controls in their order, further orders of the options behind the first."""
+    names = ("real", *CONTROLS)
+    control = next((name for name in names if condition == name or condition.startswith(f"{name}-")), "")
+    return names.index(control) if control else len(names), condition
 
 
 def _boxes_of(plan: Plan) -> dict[str, Any]:
@@ -233,12 +272,30 @@ def assemble_scores(
     clusters = len({item.cluster for item in plan.items})
     if clusters < 20:
         warnings.append(f"Only {clusters} different images: the intervals are too narrow.")
-    scored = score_conditions(plan.items, predictions, plan.task.protocols_of(plan.convention), seed=seed)
+    asked = {
+        condition: [to_item(plan.task, record) for record in records.values()]
+        for condition, records in plan.orders.items()
+    }
+    protocols_named = plan.task.protocols_of(plan.convention)
+    scored = score_conditions(plan.items, predictions, protocols_named, seed=seed, other_items=asked)
     controls: dict[str, Any] = {}
     if plan.shuffle is not None:
         without = plan.shuffle.without_partner
         controls["shuffled"] = {"paired": len(plan.shuffle.donors), "without_partner": len(without), "seed": seed}
+    if plan.orders:
+        taken = {item for records in plan.orders.values() for item in records}
+        controls["options-shuffled"] = {"orders": len(plan.orders), "items": len(taken), "seed": seed}
+    if plan.place is not None:
+        controls["position"] = {
+            "computed_on": "the items asked, so it is the best place in hindsight",
+            "chosen": plan.place.name,
+            "items": plan.place.items,
+            "places": dict(plan.place.shares),
+            "chance": plan.place.chance,
+        }
     for name, fixed in plan.without_model.items():
+        if isinstance(fixed, FixedPlace):
+            continue
         controls[name] = {
             "computed_on": "training records",
             "training_records": fixed.trained_on,

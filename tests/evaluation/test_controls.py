@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from osler.errors import EvaluationError
-from osler.evaluation.controls import blank_image, majority_answers, shuffle_images
+from osler.evaluation.controls import (
+    blank_image,
+    majority_answers,
+    noise_image,
+    shuffle_images,
+    without_placeholders,
+)
 from osler.evaluation.protocols.vqa_text import normalise
 from osler.records import ImageRef, Record, Turn
 
@@ -109,3 +115,32 @@ def test_majority_by_type_with_fall_backs():
     assert table.answer(record("x", ["2"], "?", kind="NEW", answer_type="NEW")) == ("no", True)
     with pytest.raises(EvaluationError, match="never computed on the test"):
         majority_answers([])
+
+
+def test_noise_keeps_mean_deviation_and_histogram_and_nothing_else():
+    rng = np.random.default_rng(3)
+    dark = np.zeros(
+        (40, 60, 3), dtype=np.uint8
+    )  # a radiology picture: mostly black, so clipped noise would be brighter
+    dark[10:30, 20:40] = rng.integers(100, 255, (20, 20, 3))
+    image = Image.fromarray(dark)
+    noise = np.asarray(noise_image(image, key="a"))
+    assert noise.shape == dark.shape
+    assert sorted(map(tuple, noise.reshape(-1, 3))) == sorted(map(tuple, dark.reshape(-1, 3)))
+    assert (noise.mean(), noise.std()) == pytest.approx((dark.mean(), dark.std()))
+    assert abs(np.corrcoef(noise.ravel(), dark.ravel())[0, 1]) < 0.15
+    assert noise_image(image, key="a").tobytes() == noise.tobytes()
+    assert noise_image(image, key="b").tobytes() != noise.tobytes()
+    assert noise_image(Image.new("L", (3, 4), 77), key="").getpixel((0, 0)) == (77, 77, 77)
+
+
+def test_text_only_prompts_lose_placeholders_and_nothing_else():
+    turns = (
+        Turn(role="system", text="You see <image> tags."),
+        Turn(role="user", text="<image>\n<image>\nWhich is <b>older</b>?"),
+        Turn(role="assistant", text="<image>"),
+        Turn(role="user", text="Return one!\n<image>"),
+    )
+    assert [turn.text for turn in without_placeholders(turns)] == [
+        "You see <image> tags.", "Which is <b>older</b>?", "<image>", "Return one!",
+    ]  # fmt: skip

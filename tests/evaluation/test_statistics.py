@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from osler.errors import EvaluationError
-from osler.evaluation.statistics import bootstrap_means, interval, mcnemar, paired_difference, ratio_interval
+from osler.evaluation.statistics import (
+    bootstrap_means,
+    holm,
+    interval,
+    mcnemar,
+    paired_difference,
+    ratio_interval,
+    sign_flip_test,
+    smallest_detectable,
+    standard_error,
+)
 
 
 def slow_cluster_bootstrap(values, clusters, resamples, seed):
@@ -126,3 +136,77 @@ def test_a_ratio_of_nothing_is_none_and_empty_resamples_are_left_out():
         ratio_interval([1], [1, 2])
     with pytest.raises(EvaluationError, match="no values"):
         ratio_interval([], [])
+
+
+def test_standard_error_is_that_of_the_bootstrap_and_without_clusters_the_textbooks():
+    rng = np.random.default_rng(5)
+    keys = [int(key) for key in rng.integers(0, 60, 300)]
+    effect = rng.normal(0, 0.3, 60)
+    values = [effect[key] + rng.normal(0, 0.2) for key in keys]
+    slow = bootstrap_means(values, clusters=keys, resamples=20000).std()
+    assert standard_error(values, clusters=keys) == pytest.approx(slow, rel=0.05)
+    assert standard_error(values) == pytest.approx(np.std(values, ddof=1) / 300**0.5)
+    assert standard_error([1.0, 0.0], clusters=["a", "a"]) == 0.0
+
+
+def test_the_smallest_detectable_difference_is_found_in_four_of_five_repetitions():
+    """Simulated: items on images, a true difference of just that size, the interval of the paired difference."""
+    rng = np.random.default_rng(11)
+    images, each = 80, 4
+
+    def runs(gain):
+        shared = rng.normal(0, 0.05, images)[:, None]
+        better = (rng.random((images, each)) < 0.15 + gain + shared).astype(float)
+        worse = (rng.random((images, each)) < 0.15 - shared).astype(float)
+        return better.ravel().tolist(), worse.ravel().tolist()
+
+    keys = [i // each for i in range(images * each)]
+    size = np.mean([paired_difference(*runs(0.08), clusters=keys, resamples=50).smallest_detectable for _ in range(30)])
+    assert 0.05 < size < 0.12
+    found = 0
+    for _ in range(200):
+        first, second = runs(size)
+        result = paired_difference(first, second, clusters=keys, resamples=400)
+        found += result.low > 0 or result.high < 0
+    assert 0.72 <= found / 200 <= 0.88
+    assert paired_difference([1.0] * 9, [1.0] * 9).smallest_detectable is None, "equal answers tell nothing about it"
+    assert smallest_detectable(0.1) == pytest.approx(0.1 * (stats.norm.ppf(0.975) + stats.norm.ppf(0.8)))
+
+
+def test_signs_of_whole_images_keep_their_level_where_mcnemar_does_not():
+    """No true difference, and all questions of an image alike: McNemar counts each of them as news."""
+    rng = np.random.default_rng(7)
+    clustered = naive = 0
+    for seed in range(150):
+        first = np.repeat(rng.integers(0, 2, 30), 6)
+        second = np.repeat(rng.integers(0, 2, 30), 6)
+        keys = np.repeat(np.arange(30), 6).tolist()
+        clustered += sign_flip_test(first, second, clusters=keys, resamples=300, seed=seed) <= 0.05
+        naive += mcnemar(first == 1, second == 1).p_value <= 0.05
+    assert clustered / 150 <= 0.09
+    assert naive / 150 > 0.25
+
+
+def test_the_sign_flip_test_is_exact():
+    # three images that all favour the first: of the 8 signs, the two all-equal ones reach the observed sum
+    assert sign_flip_test([1, 1, 1], [0, 0, 0], resamples=20000) == pytest.approx(0.25, abs=0.01)
+    assert sign_flip_test([1, 0, 1], [1, 0, 1]) == 1.0
+    assert sign_flip_test([1.0] * 20, [0.0] * 20, resamples=999) == pytest.approx(1 / 1000)
+    with pytest.raises(EvaluationError, match="same items"):
+        sign_flip_test([1], [1, 0])
+
+
+def test_holm_by_hand():
+    # Holm (1979): 0.01 x 4, 0.02 x 3, 0.03 x 2 = 0.06, 0.2 x 1
+    assert holm([0.02, 0.2, 0.01, 0.03]) == pytest.approx([0.06, 0.2, 0.04, 0.06])
+    assert holm([0.5, 0.6]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+@settings(max_examples=50)
+def test_holm_keeps_order_and_lies_between_no_correction_and_bonferronis(values):
+    found = holm(values)
+    assert all(p <= q + 1e-12 and q <= min(1.0, len(values) * p) + 1e-12 for p, q in zip(values, found, strict=True))
+    pairs = sorted(zip(values, found, strict=True))
+    assert [q for _, q in pairs] == sorted(q for _, q in pairs)

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from osler.errors import EvaluationError
 from osler.evaluation import protocols
 from osler.evaluation.controls import Control, Majority, majority_answers
+from osler.evaluation.option_orders import reorder
 from osler.evaluation.protocols.regions import Regions
 from osler.records import Record, Turn
 
@@ -76,7 +77,7 @@ class Task(ABC):
     wanted: str = "any record"
     """What `select` keeps, in words."""
     controls: tuple[Control, ...] = ("blank", "shuffled", "majority")
-    """Controls that make sense here; all of them are run unless others are asked for."""
+    """Controls that are run unless others are asked for; items with options get `position` as well."""
     max_new_tokens: int = 32
     """Length limit of an answer, where none is given."""
     states_boxes: bool = False
@@ -105,6 +106,10 @@ class Task(ABC):
     def options(self, record: Record) -> tuple[str, ...]:
         """Candidate answers in the order shown; empty where the task has none."""
         return ()
+
+    def reordered(self, record: Record, order: Sequence[int]) -> Record:
+        """The record with its options in another order: the new option i is the old option `order[i]`."""
+        return reorder(record, self.options(record), order, reference=self.reference(record))
 
     def majority(self, training: Sequence[Record]) -> Majority:
         """The majority control, from training records only."""

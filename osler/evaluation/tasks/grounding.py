@@ -11,7 +11,7 @@ from osler import box_formats
 from osler.boxes import Box, iou_matrix, resize
 from osler.errors import BoxError, EvaluationError
 from osler.evaluation.box_controls import centre_box, majority_classes, mean_box
-from osler.evaluation.controls import CONTROLS, Control, Majority
+from osler.evaluation.controls import Control, Majority
 from osler.evaluation.protocols.regions import DEFAULT_FORMAT, Asked, Regions
 from osler.evaluation.tasks.base import Problem
 from osler.evaluation.tasks.records import Records
@@ -53,7 +53,7 @@ class Grounding(Records):
     strict: tuple[str, ...] = ("recognition-strict",)
     groups: tuple[str, ...] = ("dataset",)
     wanted = "one image with regions, or known to have none"
-    controls: tuple[Control, ...] = CONTROLS
+    controls: tuple[Control, ...] = (*Records.controls, "centre-box", "mean-box")
     max_new_tokens = 256
     states_boxes = True
     kinds: ClassVar[tuple[str, ...]] = ("abnormality", "region")

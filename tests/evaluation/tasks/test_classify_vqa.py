@@ -220,8 +220,8 @@ def test_a_real_model_end_to_end_and_compared(tiny_llava, scans, tmp_path):
     result = evaluate(
         tiny_llava, "classify-vqa", data=scans, out=tmp_path / "a", batch_size=4, max_new_tokens=4, progress=False
     )
-    assert {p.condition for p in result.predictions} == {"real", "blank", "shuffled", "majority"}
-    assert len(result.predictions) == 48
+    assert {p.condition for p in result.predictions} == {"real", "blank", "shuffled", "majority", "position"}
+    assert len(result.predictions) == 60
     assert result.scores["decoding"]["decoding"] == "greedy"
     run(Fixed(lambda prompt: "CT"), scans, tmp_path / "b", controls=())
     # options come back from the predictions
