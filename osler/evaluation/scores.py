@@ -12,6 +12,7 @@ from osler.evaluation.controls import WITHOUT_MODEL
 from osler.evaluation.grounding_scores import grounding_summary
 from osler.evaluation.items import Item
 from osler.evaluation.plan import Plan
+from osler.evaluation.pooled_scores import pooled_summary
 from osler.evaluation.predictions import Prediction
 from osler.evaluation.protocols.base import Protocol, Score
 from osler.evaluation.protocols.class_names import joined
@@ -24,7 +25,15 @@ _BINARY = frozenset(
         "candidate-whole-word",
         "closed-whole-word",
         "llava-med-closed",
+        "clinkd-roc-substring",
+        "llava-med-open-candidate",
         "logra-med-nearest-option",
+        "medvh-official-letter",
+        "medvh-robust-letter",
+        "omnimedvqa-prefix-score",
+        "omnimedvqa-qa-score",
+        "option-letter",
+        "pmc-vqa-nearest-choice",
         "recognition-lenient",
         "recognition-strict",
         "strict-exact-match",
@@ -49,15 +58,28 @@ def score_items(protocol: Protocol, items: Sequence[Item], answers: dict[str, st
         items: of the condition.
         answers: item id -> text, or None where there is none.
     """
-    scored = []
-    for item in items:
-        known: dict[str, Any] = {"options": item.options, "regions": item.regions}
-        if protocol.applies(answer_type=item.answer_type, reference=item.reference, **known):
-            text = answers.get(item.id)
-            # an absent answer scores what an empty one does
-            score = protocol.score(text or "", item.reference, **known)
-            scored.append(Scored(item, score, text is None))
-    return scored
+
+    def known(item: Item) -> dict[str, Any]:
+        return {"options": item.options, "regions": item.regions}
+
+    chosen = [
+        item
+        for item in items
+        if protocol.applies(answer_type=item.answer_type, reference=item.reference, **known(item))
+    ]
+    # an absent answer scores what an empty one does
+    texts = [answers.get(item.id) or "" for item in chosen]
+    prepared = None
+    if protocol.prepare is not None and chosen:
+        prepared = protocol.prepare([(text, item.reference) for text, item in zip(texts, chosen, strict=True)])
+    return [
+        Scored(
+            item,
+            protocol.score(text, item.reference, prepared=prepared, **known(item)),
+            answers.get(item.id) is None,
+        )
+        for text, item in zip(texts, chosen, strict=True)
+    ]
 
 
 def _interval(scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
@@ -144,6 +166,7 @@ def summarise(protocol: Protocol, items: Sequence[Item], scored: Sequence[Scored
         "by_tag": _by_tag(protocol, scored, seed=seed),
         **({"choices": _choices(scored, seed=seed)} if _chooses(protocol) else {}),
         **grounding_summary(protocol, scored, seed=seed),
+        **pooled_summary(protocol, scored, seed=seed),
     }
 
 
@@ -233,7 +256,10 @@ def assemble_scores(
     clusters = len({item.cluster for item in plan.items})
     if clusters < 20:
         warnings.append(f"Only {clusters} different images: the intervals are too narrow.")
-    scored = score_conditions(plan.items, predictions, plan.task.protocols, seed=seed)
+    lacking = {name: registry.get(name).missing() for name in plan.task.protocols}
+    warnings += [f"{name} was left out: {reason}" for name, reason in lacking.items() if reason is not None]
+    names = [name for name, reason in lacking.items() if reason is None]
+    scored = score_conditions(plan.items, predictions, names, seed=seed)
     controls: dict[str, Any] = {}
     if plan.shuffle is not None:
         without = plan.shuffle.without_partner
