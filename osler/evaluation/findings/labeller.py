@@ -53,7 +53,7 @@ _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+(?=\D)|\n\s*\n|\n(?=\s*(?:[-*•]|\d+[.)]))")
 _SPACES = re.compile(r"\s+")
 MAX_TEXT = 20_000
-"""Characters that are read; a chest report has a few hundred to a few thousand, and a megabyte would take ten seconds."""
+"""Characters that are read; a chest report has at most a few thousand, and a megabyte would take ten seconds."""
 # halves of surrogate pairs (bytes that were no UTF-8), control characters, the replacement character
 _NOISE = re.compile("[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f\ufffd]")
 _TAGS = re.compile(r"<[^<>]{0,200}>|[*_#`|]+")

@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from osler.evaluation.fingerprints import hash_folder
 from osler.evaluation.protocols.base import Pair, Protocol, Score
 from osler.evaluation.protocols.report_text import refused, refuses
 from osler.evaluation.report_metrics import bertscore
@@ -24,6 +23,8 @@ def score(answer: str, reference: str, found: Mapping[Pair, bertscore.BertScore]
 
 @lru_cache(maxsize=4)
 def _encoder_name(folder: str, layer: int | None) -> str:
+    from osler.evaluation.fingerprints import hash_folder
+
     return f"{Path(folder).name}, layer {'last' if layer is None else layer}, sha256 {hash_folder(folder)[:12]}"
 
 

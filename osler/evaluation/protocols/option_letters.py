@@ -14,7 +14,8 @@ _ANOTHER = re.compile(r"[\s)'\"*]{0,4}(?:or|and|/|,|&)\s{0,4}[('\"*]{0,2}([a-z])
 # a capital letter by itself: "B", "(B)", "B.", "B: Yes", "**B**"
 _ALONE = re.compile(r"(?<![\w'’.-])([A-Z])(?![\w'’]|-\w|\.\w)")
 # what follows an "A" that is an article, unless no noun phrase begins with it: "A or B", "A is right"
-_ARTICLE = re.compile(r"\s+(?!(?:or|and|is|because|since)\b)[^\W_]")
+_ARTICLE = re.compile(r"\s+(?!(?:n?or|and|is|because|since)\b)[^\W_]")
+_DENIED = re.compile(r"\b(?:not|n['’]t|nor|neither|except)\s+(?:option\s+|choice\s+)?[('\"]?$", re.IGNORECASE)
 
 
 def letters(options: tuple[str, ...]) -> tuple[str, ...]:
@@ -72,9 +73,11 @@ def named_letters(text: str, options: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _known(text: str, match: re.Match[str], known: tuple[str, ...]) -> list[str]:
-    """The letter that a match found, if an option has it and it is no article."""
-    letter = match.group(1).upper()
-    return [] if letter not in known or (letter == "A" and _ARTICLE.match(text, match.end())) else [letter]
+    """The letter that a match found, if an option has it, it is no article and not denied ("not B")."""
+    letter, start = match.group(1).upper(), match.start(1)
+    if letter not in known or (letter == "A" and _ARTICLE.match(text, match.end())):
+        return []
+    return [] if _DENIED.search(text[max(0, start - 24) : start]) else [letter]
 
 
 def means_an_option(reference: str, options: tuple[str, ...]) -> bool:

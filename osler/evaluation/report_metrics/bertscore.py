@@ -69,11 +69,22 @@ class Encoder:
 
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-            self._model = AutoModel.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
-            ).eval()
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(f"{folder}: cannot be loaded as an encoder ({error})") from error
+            model, loaded = AutoModel.from_pretrained(
+                folder,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise ModelError(f"{folder}: cannot be loaded as an encoder ({str(error).strip()[:300]})") from error
+        # a pooler stands above the layers that are used
+        absent = sorted(name for name in loaded["missing_keys"] if not name.startswith("pooler."))
+        if absent:
+            raise ModelError(
+                f"{folder}: its weights lack {len(absent)} tensors, {absent[0]} for one; that is no encoder"
+            )
+        self._model = model.eval()
         self._layer = -1 if layer is None else layer
         positions = int(getattr(self._model.config, "max_position_embeddings", 512) or 512)
         # RoBERTa counts positions from 2
