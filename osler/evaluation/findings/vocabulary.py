@@ -190,7 +190,7 @@ NORMAL: dict[str, tuple[str, ...]] = {
 NOTHING_WRONG = (
     r"no (?:acute |active |significant )?(?:radiographic )?(?:cardio-?pulmonary|intrathoracic|cardiothoracic|pulmonary|"
     r"chest|cardiac) (?:\w+ )?(?:process|abnormalit\w+|disease|findings?|pathology)",
-    r"no (?:acute |significant )?(?:abnormalit(?:y|ies)|findings?|disease)\b",
+    r"no (?:acute |significant )?(?:abnormalit(?:y|ies)|findings?|disease|process|pathology)\b",
     r"normal (?:chest|study|examination|exam|radiograph|x-?ray|film)",
     r"(?:chest|study|examination|radiograph|x-?ray) (?:is |was |appears )?(?:\w+ )?(?:normal|unremarkable)",
     r"unremarkable (?:chest|study|examination|radiograph|x-?ray)",

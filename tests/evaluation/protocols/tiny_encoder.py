@@ -4,23 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-WORDS = [
-    "the",
-    "heart",
-    "is",
-    "enlarged",
-    "no",
-    "effusion",
-    "normal",
-    "lungs",
-    "are",
-    "clear",
-    "a",
-    "of",
-    "yes",
-    "left",
-    "right",
-]
+TEXT = "the heart is enlarged no effusion normal lungs are clear a of yes left right"
+WORDS = sorted(set(TEXT.split()))
 
 
 def encoder_folder(folder: Path) -> Path:
