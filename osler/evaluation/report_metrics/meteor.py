@@ -1,8 +1,8 @@
 """METEOR (Banerjee and Lavie, 2005) through NLTK, in two named forms.
 
 NLTK uses the parameters of 2005 (alpha 0.9, beta 3, gamma 0.5); the Java program METEOR 1.5 that most papers run has
-others and a paraphrase table, so numbers differ from theirs. NLTK also lets the alignment of repeated words cross, which
-makes chunks that METEOR would not make. `meteor` needs WordNet in NLTK's data folder; `meteor-stem` matches words and
+others and a paraphrase table, so numbers differ from theirs. NLTK also lets the alignment of repeated words cross,
+which makes chunks that METEOR would not make. `meteor` needs WordNet in NLTK's data folder; `meteor-stem` matches words and
 stems only and is no METEOR as published.
 """
 
