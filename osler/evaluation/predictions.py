@@ -57,10 +57,7 @@ class Prediction:
 def _line(prediction: Prediction) -> bytes:
     fields = asdict(replace(prediction, regions=None))
     fields["regions"] = prediction.regions.to_json() if prediction.regions else None
-    try:
-        return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
-    except UnicodeEncodeError:  # half of a surrogate pair, as bytes that are no UTF-8 leave behind
-        return json.dumps(fields).encode() + b"\n"
+    return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
 
 
 def _parse(line: bytes, *, path: Path, number: int) -> Prediction:

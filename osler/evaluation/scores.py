@@ -31,6 +31,7 @@ _BINARY = frozenset(
         "medvh-official-letter",
         "medvh-robust-letter",
         "omnimedvqa-prefix-score",
+        "omnimedvqa-qa-caseless",
         "omnimedvqa-qa-score",
         "option-letter",
         "pmc-vqa-nearest-choice",

@@ -9,7 +9,6 @@ import pytest
 
 from osler.evaluation import protocols
 from osler.evaluation.items import Item
-from osler.evaluation.predictions import Prediction, _line, read_predictions
 from osler.evaluation.protocols.base import Protocol, Score
 from osler.evaluation.scores import score_items, summarise
 
@@ -72,18 +71,9 @@ def test_prepare_sees_the_whole_corpus_once():
 
 def test_protocols_with_pooled_scores_give_json(tmp_path):
     items = [item(0, "The heart is enlarged."), item(1, "No effusion.")]
-    for name in ("bleu-4", "chest-findings-f1", "chair", "clinkd-mbmr", "clinkd-roc-substring"):
+    for name in ("bleu-4", "chest-findings-f1", "chair", "clinkd-mia-mbmr", "clinkd-roc-substring"):
         protocol = protocols.get(name)
         for answers in ({}, {"0": "The heart is enlarged.", "1": "\udcff"}):
             summary = summarise(protocol, items, score_items(protocol, items, answers), seed=0)
             text = json.dumps(summary, allow_nan=False)
             assert json.loads(text)["pooled"]
-
-
-def test_bytes_that_were_no_text_survive_the_predictions_file(tmp_path):
-    prediction = Prediction(
-        item="1", condition="real", answer="heart \udcff ö", question="q", reference="r", question_type="t",
-        answer_type=None, images=("1.png",),
-    )  # fmt: skip
-    (tmp_path / "predictions.jsonl").write_bytes(_line(prediction))
-    assert read_predictions(tmp_path / "predictions.jsonl") == [prediction]

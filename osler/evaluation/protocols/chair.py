@@ -16,13 +16,12 @@ def score(answer: str, reference: str) -> Score:
     An answer that states no finding invents none and scores 1: read it beside `chest-findings-f1`. One in which nothing
     was understood is a failure.
     """
-    if refuses(answer):
-        return Score(value=0.0, parsed=False, refusal=True)
-    understood = label(answer)
+    refusal = refuses(answer)
+    understood = {} if refusal else label(answer)
     ours, theirs = stated(understood), stated(label(reference))
     counts = {"stated": float(len(ours)), "invented": float(len(ours - theirs)), "wanted": float(len(theirs))}
     if not understood:
-        return Score(value=0.0, parsed=False, counts=counts)
+        return Score(value=0.0, parsed=False, refusal=refusal, counts=counts)
     return Score(value=1 - len(ours - theirs) / len(ours) if ours else 1.0, counts=counts)
 
 

@@ -2,8 +2,8 @@
 
 NLTK uses the parameters of 2005 (alpha 0.9, beta 3, gamma 0.5); the Java program METEOR 1.5 that most papers run has
 others and a paraphrase table, so numbers differ from theirs. NLTK also lets the alignment of repeated words cross,
-which makes chunks that METEOR would not make. `meteor` needs WordNet in NLTK's data folder; `meteor-stem` matches words and
-stems only and is no METEOR as published.
+which makes chunks that METEOR would not make. `meteor` needs WordNet in NLTK's data folder; `meteor-stem` matches words
+and stems only and is no METEOR as published.
 """
 
 from __future__ import annotations

@@ -59,10 +59,10 @@ def test_classification_is_substrings():
 
 def test_mbmr_of_identical_texts_is_one_but_for_meteor():
     text = "the heart is enlarged and there is a small effusion"
-    score = protocols.get("clinkd-mbmr").score(text, text)
+    score = protocols.get("clinkd-mia-mbmr").score(text, text)
     # METEOR punishes even one chunk: 1 - 0.5 / 10^3
     assert score.value == pytest.approx((5 + 1 - 0.5 / 10**3) / 6, abs=1e-6)
-    assert value("clinkd-mbmr", "kidney", text) < 1e-3
+    assert value("clinkd-mia-mbmr", "kidney", text) < 1e-3
 
 
 def item(number, modality, reference="cyst"):

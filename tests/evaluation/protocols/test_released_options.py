@@ -37,6 +37,15 @@ def test_omnimedvqa_golden(answer, choice):
         assert found == score("logra-med-nearest-option", answer, reference)
 
 
+@given(answer=TEXTS)
+def test_without_case_it_is_that_of_lower_case(answer):
+    found = score("omnimedvqa-qa-caseless", answer.upper(), "MRI")
+    assert found == score("omnimedvqa-qa-caseless", answer.lower(), "MRI")
+    lower = score("omnimedvqa-qa-score", answer.lower(), "mri", tuple(option.lower() for option in SCANS))
+    assert (found.value, found.parsed) == (lower.value, lower.parsed)
+    assert found.choice in (None, *SCANS)
+
+
 def test_pmc_vqa_takes_the_shortest_choice_that_holds_the_letter():
     options = ("Brain", "Left kidney", "Bowel and liver", "CT")
     assert (

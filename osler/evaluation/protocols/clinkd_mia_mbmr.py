@@ -1,4 +1,4 @@
-"""`clinkd-mbmr`: mean of BLEU-1 to BLEU-4, METEOR and ROUGE-L, ClinKD's score of image analysis, without Java."""
+"""`clinkd-mia-mbmr`: mean of BLEU-1 to BLEU-4, METEOR and ROUGE-L, ClinKD's score of image analysis, without Java."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _pooled(sums: Mapping[str, Any]) -> dict[str, Any]:
 
 
 PROTOCOL = Protocol(
-    name="clinkd-mbmr",
+    name="clinkd-mia-mbmr",
     version="1",
     description="Mean of BLEU-1..4, METEOR and ROUGE-L as ClinKD averages them, over plain words; METEOR by words and "
     "stems in place of the Java program: near, not equal to, published numbers. `macro` is the mean over modalities.",
