@@ -44,7 +44,8 @@ class Mention:
 
 # Why the study was made and what was known before is no finding of it.
 _HEADING = re.compile(
-    r"(?:^|(?<=[\n.]))[ \t]*((?:[A-Z][A-Za-z]*[ /,&-]*){1,6}?|[A-Z][A-Z /,&()-]{2,60}?):",
+    r"(?:^|(?<=[\n.]))[ \t]{0,20}"
+    r"([A-Z][A-Za-z]{0,24}(?:[ /,&-]{1,3}[A-Z][A-Za-z]{0,24}){0,5}|[A-Z][A-Z /,&()-]{2,60}?) ?:",
 )
 _ASIDE = re.compile(
     r"indication|history|technique|comparison|examination|exam|reason|clinical|procedure|type of|study|views?\b"

@@ -14,7 +14,8 @@ MODALITIES = ("ct", "mr", "x", "pet", "endoscopy", "dermoscopy", "fundus", "ultr
 GROUPS = Groups(tag="modality", values=MODALITIES)
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
-_TAGGED = re.compile(r"<box>(.*?)</box>", re.DOTALL)
+# bounded, so that a text of opening tags alone takes no quadratic time
+_TAGGED = re.compile(r"<box>(.{0,200}?)</box>", re.DOTALL)
 _BARE = re.compile(r"\(\d{1,9},\d{1,9}\),\(\d{1,9},\d{1,9}\)")
 Corners = tuple[float, float, float, float]
 
@@ -40,7 +41,7 @@ def corners(text: str, *, bare: bool) -> list[Corners]:
     parts = _TAGGED.findall(text) or (_BARE.findall(text) if bare else [])
     found = []
     for part in parts:
-        numbers = [float(number) for number in _NUMBER.findall(part[:200])]
+        numbers = [float(number) for number in _NUMBER.findall(part)]
         if len(numbers) == 4:
             found.append((numbers[0], numbers[1], numbers[2], numbers[3]))
     return found

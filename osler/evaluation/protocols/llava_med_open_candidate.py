@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from osler.evaluation.protocols.base import Protocol, Score
 from osler.evaluation.protocols.vqa_text import normalise_released
 
@@ -15,14 +17,20 @@ def score(answer: str, reference: str, options: tuple[str, ...]) -> Score:
 
     Source: released evaluation code of LLaVA-Med v1.0, described in our own words.
     """
-    words = set(normalise_released(answer).split())
+    words = frozenset(normalise_released(answer).split())
     best, most = options[0], -1.0
     for option in options:
-        wanted = set(normalise_released(option).split())
+        wanted = _words(option)
         share = len(words & wanted) / len(wanted) if wanted else 0.0
         if share > most:
             best, most = option, share
     return Score(value=float(normalise_released(best) == normalise_released(reference)), choice=best)
+
+
+@lru_cache(maxsize=2**16)
+def _words(option: str) -> frozenset[str]:
+    # the same thousands of candidates come with every item
+    return frozenset(normalise_released(option).split())
 
 
 PROTOCOL = Protocol(

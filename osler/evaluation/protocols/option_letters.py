@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_LETTERED = re.compile(r"^\s*\(?([A-Z])\s*[:.)]\s*(.*?)\s*$", re.DOTALL)
+_LETTERED = re.compile(r"\s*\(?[A-Z]\s*[:.)]")
 # letters that are told as the answer: "the answer is (B)", "Answer: B", "option B or C"
 _DECLARED = re.compile(
     r"\b(?:answer|option|choice)\b(?:\s+(?:is|would\s+be|should\s+be))?[\s:=*_('\"\[-]{1,8}([a-z])(?![\w'’])",
@@ -26,7 +26,7 @@ def letters(options: tuple[str, ...]) -> tuple[str, ...]:
 def plain(option: str) -> str:
     """An option without a letter of its own: "B: Yes." gives "Yes."."""
     found = _LETTERED.match(option)
-    return found.group(2) if found else option
+    return option[found.end() :].strip() if found else option
 
 
 def index_of(reference: str, options: tuple[str, ...]) -> int | None:
@@ -81,5 +81,5 @@ def _known(text: str, match: re.Match[str], known: tuple[str, ...]) -> list[str]
 
 
 def means_an_option(reference: str, options: tuple[str, ...]) -> bool:
-    """Whether a reference can be told apart among the options; an item of which it cannot is no item to score."""
-    return index_of(reference, options) is not None
+    """Whether a reference is one of at most 26 options; an item of which it is none is no item to score."""
+    return len(options) <= 26 and index_of(reference, options) is not None

@@ -14,6 +14,9 @@ from typing import Any
 from osler.evaluation.report_metrics.installed import missing_package
 from osler.evaluation.report_metrics.words import words
 
+MAX_WORDS = 5000
+"""Words of a text that are compared."""
+
 
 class _NoSynonyms:
     """Stands in for WordNet: no word has a synonym."""
@@ -63,7 +66,8 @@ def meteor(answer: str, reference: str, *, synonyms: bool) -> float:
     """
     from nltk.translate.meteor_score import single_meteor_score
 
-    stated, wanted = words(answer), words(reference)
+    # NLTK compares every word with every other; nothing but noise is longer
+    stated, wanted = words(answer)[:MAX_WORDS], words(reference)[:MAX_WORDS]
     if not stated or not wanted:
         return 0.0
     if synonyms:

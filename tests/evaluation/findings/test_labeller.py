@@ -138,7 +138,23 @@ def test_any_text_has_labels(text):
 
 
 @pytest.mark.parametrize(
-    "part", ["no effusion or ", "a" * 50, "a ", "INDICATION: x\n", "heart size and x and ", "<b", "(", " "]
+    "part",
+    [
+        "no effusion or ",
+        "a" * 50,
+        "A",
+        "Aa",
+        "A ",
+        ".A",
+        "\n",
+        "\nA ",
+        "a ",
+        "INDICATION: x\n",
+        "heart size and x and ",
+        "<b",
+        "(",
+        " ",
+    ],
 )
 def test_time_grows_with_the_text(part):
     started = time.perf_counter()

@@ -57,7 +57,7 @@ EXPECTED: dict[str, str] = {
     "medvh-official-letter": "0.00f 0.00f 0.00f 0.00f 0.00f 0.00f 1.00 0.00f 1.00",
     "medvh-robust-letter": "0.00f 0.00f 0.00f 0.00f 0.00r 0.00r 0.00f 0.00f 0.00f",
     "meteor": "missing",
-    "meteor-stem": "0.00f 0.00f 0.68 0.00 0.00r 0.00r 0.00 0.50 0.00",
+    "meteor-stem": "0.00f 0.00f 0.68 0.00 0.00r 0.00r 0.00 0.50 0.01",
     "omnimedvqa-prefix-score": "0.00f 0.00f 0.00f 0.00f 0.00f 0.00f 0.00f 0.00f 0.00f",
     "omnimedvqa-qa-caseless": "0.00f 0.00f 1.00 1.00 1.00 0.00 0.00 1.00 0.00f",
     "omnimedvqa-qa-score": "0.00f 0.00f 1.00 1.00 1.00 0.00 0.00 1.00 0.00f",
@@ -123,3 +123,28 @@ def test_hostile_answers(name):
         found = [entry if entry[-1] in "fr" else "x" for entry in found]
     if EXPECTED[name] != "missing":  # somebody has installed what we do not
         assert " ".join(found) == EXPECTED[name]
+
+
+NASTY = {
+    "spaces": f"A: I cannot {' ' * 150_000} x",
+    "opened tags": "<box>" * 30_000,
+    "brackets": "([{" * 50_000,
+    "letters": "A. " * 50_000,
+    "denied": "cannot be be be " * 10_000,
+    "declared": "the answer is " * 12_000,
+    "capitals": "A" * 150_000,
+    "rare characters": "".join(chr(0x100 + n % 150) for n in range(150_000)),
+    "line ends": "\r\n" * 75_000,
+}
+
+
+@pytest.mark.parametrize("name", [name for name, row in EXPECTED.items() if row != "missing"])
+def test_texts_made_to_be_slow(name):
+    protocol = protocols.get(name)
+    reference, needed = item(name)
+    if protocol.needs_options and not protocol.needs_regions:
+        needed = {"options": ("Yes", "Āāb".join("ĀāĂăĄą") * 3)}
+    for kind, answer in NASTY.items():
+        started = time.perf_counter()
+        protocol.score(answer, reference, prepared=prepared(protocol, answer, reference), **needed)
+        assert time.perf_counter() - started < LIMIT / 4, f"{name}: {kind}"
