@@ -49,6 +49,17 @@ def test_hostile_table():
     assert f"| protocol | {' | '.join(HOSTILE)} | megabyte |" in TEXT
 
 
+def test_numbers_told_about_findings():
+    pairs = [
+        ("Pleural effusion is present.", "No pleural effusion is present."),
+        ("The lungs are clear.", "There is no focal consolidation."),
+    ]
+    for answer, reference in pairs:
+        assert f'"{answer}"' in TEXT.replace("\n", " ")
+        assert f'"{reference}"' in TEXT.replace("\n", " ")
+    assert [protocols.get("chest-findings-f1").score(*pair).value for pair in pairs] == [0.0, 1.0]
+
+
 def test_the_example_runs(capsys):
     (code,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.S)
     exec(code, {})

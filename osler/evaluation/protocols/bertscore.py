@@ -14,7 +14,7 @@ from osler.evaluation.report_metrics import bertscore
 
 
 def score(answer: str, reference: str, found: Mapping[Pair, bertscore.BertScore]) -> Score:
-    """F1, at least 0; precision and recall in the detail. Not rescaled, no idf: unrelated texts score far above 0."""
+    """F1, at least 0; precision and recall in the detail. Not rescaled: what unrelated texts score is the encoder's."""
     if refuses(answer):
         return refused()
     result = {name: min(1.0, max(0.0, value)) for name, value in found[answer, reference]._asdict().items()}

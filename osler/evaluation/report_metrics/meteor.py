@@ -35,6 +35,16 @@ def missing_wordnet() -> str | None:
     lacking = missing()
     if lacking is not None:
         return lacking
+    if _has_wordnet():
+        return None
+    return (
+        "NLTK has no WordNet: put `corpora/wordnet.zip` into one of NLTK's data folders "
+        "(`python -m nltk.downloader wordnet` fetches it); meteor-stem needs none"
+    )
+
+
+@cache
+def _has_wordnet() -> bool:
     import nltk
 
     for name in ("corpora/wordnet", "corpora/wordnet.zip"):
@@ -42,11 +52,8 @@ def missing_wordnet() -> str | None:
             nltk.data.find(name)
         except LookupError:
             continue
-        return None
-    return (
-        "NLTK has no WordNet: put `corpora/wordnet.zip` into one of NLTK's data folders "
-        "(`python -m nltk.downloader wordnet` fetches it); meteor-stem needs none"
-    )
+        return True
+    return False
 
 
 @cache
