@@ -5,6 +5,7 @@ Source: ClinKD (arXiv 2502.05928), released metrics, described in our own words.
 
 from __future__ import annotations
 
+import math
 import re
 
 from osler.evaluation.protocols.base import Groups
@@ -13,9 +14,8 @@ MODALITIES = ("ct", "mr", "x", "pet", "endoscopy", "dermoscopy", "fundus", "ultr
 """Prefixes of file names up to the first underscore."""
 GROUPS = Groups(tag="modality", values=MODALITIES)
 
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 # bounded, so that a text of opening tags alone takes no quadratic time
-_TAGGED = re.compile(r"<box>(.{0,200}?)</box>", re.DOTALL)
+_TAGGED = re.compile(r"<box>(.{0,200}?)</box>")
 _BARE = re.compile(r"\(\d{1,9},\d{1,9}\),\(\d{1,9},\d{1,9}\)")
 Corners = tuple[float, float, float, float]
 
@@ -41,8 +41,11 @@ def corners(text: str, *, bare: bool) -> list[Corners]:
     parts = _TAGGED.findall(text) or (_BARE.findall(text) if bare else [])
     found = []
     for part in parts:
-        numbers = [float(number) for number in _NUMBER.findall(part)]
-        if len(numbers) == 4:
+        try:
+            numbers = [float(number) for number in part.replace("(", "").replace(")", "").split(",")]
+        except ValueError:  # meets no box, as released
+            continue
+        if len(numbers) == 4 and all(math.isfinite(number) for number in numbers):
             found.append((numbers[0], numbers[1], numbers[2], numbers[3]))
     return found
 

@@ -90,6 +90,25 @@ def test_macro_is_over_eight_modalities():
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<box>(1,2),(3,4)</box>", [(1, 2, 3, 4)]),
+        ("<box>(0.5439, 0.0557), (0.7109, 0.2549)</box>", [(0.5439, 0.0557, 0.7109, 0.2549)]),
+        ("<box>(-1,2),(3,4)</box>", [(-1, 2, 3, 4)]),
+        ("<box>(1,2),(3,4),(5,6),(7,8)</box>", []),
+        ("<box>(1,2),(3,nan)</box>", []),
+        ("<box>the left lung</box>", []),
+        ("<box>(1,2),\n(3,4)</box>", []),  # a line end inside
+        ("(1,2),(3,4)", [(1, 2, 3, 4)]),
+        ("(1.5,2),(3,4)", []),  # untagged ones must be whole numbers without spaces
+        ("<box>none</box> (1,2),(3,4)", []),  # and are read only where nothing is tagged
+    ],
+)
+def test_corners(text, expected):
+    assert corners(text, bare=True) == expected
+
+
 CORNERS = st.tuples(*[st.integers(0, 1000)] * 4)
 
 
