@@ -195,9 +195,10 @@ def score_conditions(
     Args:
         items: all items of the task; under "real" every one counts, answered or not.
         predictions: of all conditions.
-        names: protocols.
+        names: protocols; those that cannot run here are left out.
         seed: of the bootstrap.
     """
+    names = [name for name in names if registry.get(name).missing() is None]
     answers: dict[str, dict[str, str | None]] = {"real": {}}
     for prediction in predictions:
         answers.setdefault(prediction.condition, {})[prediction.item] = prediction.answer
@@ -251,16 +252,17 @@ def assemble_scores(
         seed: of the bootstrap.
     """
     warnings = list(plan.warnings)
+    for name in plan.task.protocols:
+        lacking = registry.get(name).missing()
+        if lacking is not None:
+            warnings.append(f"{name} was left out: {lacking}")
     cut = sum(p.finished is False for p in predictions if p.condition == "real")
     if cut:
         warnings.append(f"{cut} of {len(plan.items)} answers were cut at the length limit.")
     clusters = len({item.cluster for item in plan.items})
     if clusters < 20:
         warnings.append(f"Only {clusters} different images: the intervals are too narrow.")
-    lacking = {name: registry.get(name).missing() for name in plan.task.protocols}
-    warnings += [f"{name} was left out: {reason}" for name, reason in lacking.items() if reason is not None]
-    names = [name for name, reason in lacking.items() if reason is None]
-    scored = score_conditions(plan.items, predictions, names, seed=seed)
+    scored = score_conditions(plan.items, predictions, plan.task.protocols, seed=seed)
     controls: dict[str, Any] = {}
     if plan.shuffle is not None:
         without = plan.shuffle.without_partner
