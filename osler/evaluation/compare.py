@@ -38,6 +38,7 @@ def compare_runs(first: str | Path, second: str | Path, *, condition: str = "rea
         name
         for name, entry in left[0]["conditions"]["real"]["protocols"].items()
         if right[0]["conditions"]["real"]["protocols"].get(name, {}).get("version") == entry["version"]
+        and registry.can_run(name)
     ]
     answers = [{p.item: p.answer for p in run[1] if p.condition == condition} for run in (left, right)]
     if not answers[0] or not answers[1]:

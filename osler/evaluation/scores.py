@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
+from osler.errors import EvaluationError
 from osler.evaluation import classification, statistics
 from osler.evaluation import protocols as registry
 from osler.evaluation.controls import WITHOUT_MODEL
@@ -58,7 +59,13 @@ def score_items(protocol: Protocol, items: Sequence[Item], answers: dict[str, st
         protocol: to apply.
         items: of the condition.
         answers: item id -> text, or None where there is none.
+
+    Raises:
+        EvaluationError: when the protocol cannot run here; says what is lacking.
     """
+    lacking = protocol.missing()
+    if lacking is not None:
+        raise EvaluationError(f"protocol {protocol.name} cannot run here: {lacking}")
 
     def known(item: Item) -> dict[str, Any]:
         return {"options": item.options, "regions": item.regions}
@@ -198,7 +205,7 @@ def score_conditions(
         names: protocols; those that cannot run here are left out.
         seed: of the bootstrap.
     """
-    names = [name for name in names if registry.get(name).missing() is None]
+    names = [name for name in names if registry.can_run(name)]
     answers: dict[str, dict[str, str | None]] = {"real": {}}
     for prediction in predictions:
         answers.setdefault(prediction.condition, {})[prediction.item] = prediction.answer

@@ -6,8 +6,10 @@ import json
 
 import pytest
 
-from osler.evaluation import Answer, evaluate, tasks
+from osler.errors import EvaluationError
+from osler.evaluation import Answer, compare_runs, evaluate, protocols, tasks
 from osler.evaluation.report_metrics import bertscore
+from osler.evaluation.scores import score_items
 from osler.evaluation.tasks.records import Records
 from osler.records import ImageRef, Record, Turn
 
@@ -74,6 +76,20 @@ def test_reports(result):
     assert found["chair"]["pooled"]["recall"]["mean"] == pytest.approx(1 / 4)
     assert found["chest-findings-f1"]["pooled"]["f1 Fracture"] is None
     json.dumps(result.scores, allow_nan=False)
+
+
+def test_a_comparison_leaves_out_what_cannot_run(tmp_path, result, monkeypatch):
+    path = result.out / "scores.json"
+    scores = json.loads(path.read_text())
+    scores["conditions"]["real"]["protocols"]["bertscore"] = {"version": "1 (no encoder)"}
+    path.write_text(json.dumps(scores))
+    found = compare_runs(result.out, result.out)["protocols"]
+    assert set(found) == {"bleu-4", "cider", "chest-findings-f1", "chair"}
+    assert all(entry["difference"] == 0 for entry in found.values())
+    assert not protocols.can_run("bertscore")
+    assert not protocols.can_run("llm-of-somebody")
+    with pytest.raises(EvaluationError, match="bertscore cannot run here: no encoder"):
+        score_items(protocols.get("bertscore"), [], {})
 
 
 def test_the_page_shows_corpus_scores(result):

@@ -13,7 +13,7 @@ from importlib import import_module
 from osler.errors import EvaluationError
 from osler.evaluation.protocols.base import AnswerType, ClassCounts, Protocol, Score
 
-__all__ = ["AnswerType", "ClassCounts", "Protocol", "Score", "get", "names"]
+__all__ = ["AnswerType", "ClassCounts", "Protocol", "Score", "can_run", "get", "names"]
 
 _FILES = {
     "bertscore": "bertscore",
@@ -59,6 +59,11 @@ _FILES = {
 def names() -> tuple[str, ...]:
     """Names of all protocols, sorted."""
     return tuple(sorted(_FILES))
+
+
+def can_run(name: str) -> bool:
+    """Whether there is a protocol of that name and nothing that it needs is lacking here."""
+    return name in _FILES and get(name).missing() is None
 
 
 def get(name: str) -> Protocol:
