@@ -90,6 +90,19 @@ def test_macro_is_over_eight_modalities():
     )
 
 
+def test_a_modality_without_items_counts_nothing_in_mbmr():
+    text = "the heart is enlarged and there is a small effusion"
+    items = [item(0, "ct", text), item(1, "mr", text)]
+    protocol = protocols.get("clinkd-mia-mbmr")
+    summary = summarise(protocol, items, score_items(protocol, items, {"0": text, "1": text}), seed=0)
+    whole = summary["pooled"]["mbmr"]["mean"]
+    assert whole == pytest.approx(1.0, abs=1e-3)
+    assert summary["macro"]["mbmr"]["mean"] == pytest.approx(whole * 2 / 8)
+    # of another data set, whose items know no modality, there is no such mean
+    others = [item(0, "unknown", text)]
+    assert "macro" not in summarise(protocol, others, score_items(protocol, others, {"0": text}), seed=0)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
