@@ -144,6 +144,24 @@ _TABLE = (
         "Apache-2.0",
         True,
     ),
+    Package(
+        "radlabels",
+        "0.2.0",
+        "radlabels-0.2.0-py3-none-any.whl",
+        "80af1df92ffd39925563079b9efed283b85196436f152cb33025ece42371fade",
+        797_364,
+        "MIT; synthetic reports, labelled by RadGraph-XL and phrases of radiologists",
+        True,
+    ),
+    Package(
+        "torchxrayvision",
+        "1.5.7",
+        "torchxrayvision-1.5.7-py3-none-any.whl",
+        "95f6c3475661f3515d4258deb0855bd5d1b1a56e0b65384251d3dd3fa61fac41",
+        29_002_185,
+        "code Apache-2.0; the Indiana University reports in it CC BY-NC-ND 4.0",
+        False,
+    ),
 )
 PACKAGES: dict[str, Package] = {package.name: package for package in _TABLE}
 

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 from osler.errors import EvaluationError
 from osler.evaluation import protocols as registry
 from osler.evaluation import statistics
-from osler.evaluation.items import Item
-from osler.evaluation.predictions import Prediction, read_predictions
+from osler.evaluation.predictions import Prediction, asked_item, read_predictions
 from osler.evaluation.scores import Scored, compare, score_items
 
 _SETTINGS = ("decoding", "versions", "max_side", "box_format")
@@ -145,8 +144,7 @@ def _scored(runs: Sequence[_Run], condition: str) -> tuple[list[dict[str, list[S
         name
         for name, entry in protocols[0].items()
         # what cannot be scored again from answers alone, such as a judge's opinion, is left out
-        if name in registry.names()
-        and all(other.get(name, {}).get("version") == entry["version"] for other in protocols)
+        if registry.can_run(name) and all(other.get(name, {}).get("version") == entry["version"] for other in protocols)
     ]
     answers = [{p.item: p.answer for p in run.predictions if p.condition == condition} for run in runs]
     lacking = [str(run.folder) for run, given in zip(runs, answers, strict=True) if not given]
@@ -157,7 +155,7 @@ def _scored(runs: Sequence[_Run], condition: str) -> tuple[list[dict[str, list[S
     scored = []
     for run, given in zip(runs, answers, strict=True):
         # each run's own items: models of two families may write boxes in two formats
-        items = [_item(p) for p in run.predictions if p.condition == condition and p.item in shared]
+        items = [asked_item(p) for p in run.predictions if p.condition == condition and p.item in shared]
         scored.append({name: score_items(registry.get(name), items, given) for name in names})
     return scored, len(shared)
 
@@ -186,17 +184,3 @@ def _read(folder: Path) -> _Run:
     except (OSError, ValueError) as error:
         raise EvaluationError(f"{path}: cannot be read: {error}; give a folder that an evaluation wrote") from error
     return _Run(folder, scores, read_predictions(folder / "predictions.jsonl"))
-
-
-def _item(prediction: Prediction) -> Item:
-    return Item(
-        id=prediction.item,
-        question=prediction.question,
-        reference=prediction.reference,
-        question_type=prediction.question_type,
-        answer_type=prediction.answer_type,
-        images=prediction.images,
-        cluster=" ".join(prediction.images) or prediction.item,
-        options=prediction.options,
-        regions=prediction.regions,
-    )

@@ -177,3 +177,18 @@ def prediction_of(
         options=item.options,
         regions=item.regions,
     )
+
+
+def asked_item(prediction: Prediction) -> Item:
+    """The item that a prediction answers, to score it again."""
+    return Item(
+        id=prediction.item,
+        question=prediction.question,
+        reference=prediction.reference,
+        question_type=prediction.question_type,
+        answer_type=prediction.answer_type,
+        images=prediction.images,
+        cluster=" ".join(prediction.images) or prediction.item,
+        options=prediction.options,
+        regions=prediction.regions,
+    )

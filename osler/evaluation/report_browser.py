@@ -6,14 +6,16 @@ All text of models and data is escaped by the template; what a browser would cho
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from osler.errors import OslerError
 from osler.evaluation import protocols as registry
 from osler.evaluation.browser_items import BrowserItem, BrowserSection
 from osler.evaluation.confidence import confidence_of
+from osler.evaluation.predictions import asked_item
 from osler.evaluation.report_scores import CONDITION_NAMES
+from osler.evaluation.scores import Scored, score_items
 
 if TYPE_CHECKING:
     from osler.evaluation.predictions import Prediction
@@ -65,10 +67,21 @@ def browser_section(evaluation: Evaluation, *, chosen: str | None, limit: int = 
     step = max(1.0, len(real) / limit)
     shown = [real[int(number * step)] for number in range(min(limit, len(real)))]
     # a judge's opinion cannot be had again here
-    names = [name for name in evaluation.scores["conditions"]["real"]["protocols"] if name in registry.names()]
+    names = [name for name in evaluation.scores["conditions"]["real"]["protocols"] if registry.can_run(name)]
+    scored = {
+        name: {
+            entry.item.id: entry
+            for entry in score_items(
+                registry.get(name),
+                [asked_item(by_item[item]["real"]) for item in real],
+                {item: by_item[item]["real"].answer for item in real},
+            )
+        }
+        for name in names
+    }
     pictures: dict[str, int] = {}
     addresses: list[str] = []
-    items = [_item(evaluation, by_item[item], names, pictures, addresses) for item in shown]
+    items = [_item(evaluation, by_item[item], scored, pictures, addresses) for item in shown]
     used = [name for name in names if any(name in item.outcomes for item in items)]
     note = (
         f"Only {len(items)} of {len(real)} items, evenly spaced; all are in predictions.jsonl."
@@ -89,7 +102,7 @@ def browser_section(evaluation: Evaluation, *, chosen: str | None, limit: int = 
 def _item(
     evaluation: Evaluation,
     given: Mapping[str, Prediction],
-    names: Sequence[str],
+    scored: Mapping[str, Mapping[str, Scored]],
     pictures: dict[str, int],
     addresses: list[str],
 ) -> BrowserItem:
@@ -97,11 +110,9 @@ def _item(
     outcomes: dict[str, str] = {}
     values: dict[str, float] = {}
     refused = False
-    known: dict[str, Any] = {"options": real.options, "regions": real.regions}
-    for name in names:
-        protocol = registry.get(name)
-        if protocol.applies(answer_type=real.answer_type, reference=real.reference, **known):
-            score = protocol.score(real.answer or "", real.reference, **known)
+    for name, entries in scored.items():
+        if real.item in entries:
+            score = entries[real.item].score
             outcomes[name] = outcome(score, missing=real.answer is None)
             values[name] = score.value
             refused = refused or score.refusal

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from osler.evaluation.report_pooled import pooled_tables
 from osler.evaluation.report_sections import ScoresSection
 from osler.evaluation.whiskers import COLOURS, Whisker, whiskers
 
@@ -143,6 +144,7 @@ def _type_tables(section: ScoresSection, rows: Sequence[_ProtocolView]) -> list[
                 tables.append({"name": name, "by": by, "head": head, "rows": body})
         if any(entry.get("choices") for _, entry in real):
             tables.append(_class_table(name, real))
+        tables += pooled_tables(name, real)
     return tables
 
 

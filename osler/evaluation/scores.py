@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
+from osler.errors import EvaluationError
 from osler.evaluation import classification, statistics
 from osler.evaluation import protocols as registry
 from osler.evaluation.confidence_scores import confidence_scores
@@ -16,6 +17,7 @@ from osler.evaluation.items import Item, to_item
 from osler.evaluation.option_orders import FixedPlace
 from osler.evaluation.order_scores import order_summary
 from osler.evaluation.plan import Plan
+from osler.evaluation.pooled_scores import pooled_summary
 from osler.evaluation.predictions import Prediction
 from osler.evaluation.protocols.base import Protocol, Score
 from osler.evaluation.protocols.class_names import joined
@@ -28,7 +30,16 @@ _BINARY = frozenset(
         "candidate-whole-word",
         "closed-whole-word",
         "llava-med-closed",
+        "clinkd-roc-substring",
+        "llava-med-open-candidate",
         "logra-med-nearest-option",
+        "medvh-official-letter",
+        "medvh-robust-letter",
+        "omnimedvqa-prefix-score",
+        "omnimedvqa-qa-caseless",
+        "omnimedvqa-qa-score",
+        "option-letter",
+        "pmc-vqa-nearest-choice",
         "recognition-lenient",
         "recognition-strict",
         "strict-exact-match",
@@ -52,16 +63,35 @@ def score_items(protocol: Protocol, items: Sequence[Item], answers: dict[str, st
         protocol: to apply.
         items: of the condition.
         answers: item id -> text, or None where there is none.
+
+    Raises:
+        EvaluationError: when the protocol cannot run here; says what is lacking.
     """
-    scored = []
-    for item in items:
-        known: dict[str, Any] = {"options": item.options, "regions": item.regions}
-        if protocol.applies(answer_type=item.answer_type, reference=item.reference, **known):
-            text = answers.get(item.id)
-            # an absent answer scores what an empty one does
-            score = protocol.score(text or "", item.reference, **known)
-            scored.append(Scored(item, score, text is None))
-    return scored
+    lacking = protocol.missing()
+    if lacking is not None:
+        raise EvaluationError(f"protocol {protocol.name} cannot run here: {lacking}")
+
+    def known(item: Item) -> dict[str, Any]:
+        return {"options": item.options, "regions": item.regions}
+
+    chosen = [
+        item
+        for item in items
+        if protocol.applies(answer_type=item.answer_type, reference=item.reference, **known(item))
+    ]
+    # an absent answer scores what an empty one does
+    texts = [answers.get(item.id) or "" for item in chosen]
+    prepared = None
+    if protocol.prepare is not None and chosen:
+        prepared = protocol.prepare([(text, item.reference) for text, item in zip(texts, chosen, strict=True)])
+    return [
+        Scored(
+            item,
+            protocol.score(text, item.reference, prepared=prepared, **known(item)),
+            answers.get(item.id) is None,
+        )
+        for text, item in zip(texts, chosen, strict=True)
+    ]
 
 
 def _interval(scored: Sequence[Scored], *, seed: int) -> dict[str, Any]:
@@ -153,6 +183,7 @@ def summarise(protocol: Protocol, items: Sequence[Item], scored: Sequence[Scored
         "by_tag": _by_tag(protocol, scored, seed=seed),
         **({"choices": _choices(scored, seed=seed)} if _chooses(protocol) else {}),
         **grounding_summary(protocol, scored, seed=seed),
+        **pooled_summary(protocol, scored, seed=seed),
     }
 
 
@@ -187,10 +218,11 @@ def score_conditions(
     Args:
         items: all items of the task; under "real" every one counts, answered or not.
         predictions: of all conditions.
-        names: protocols.
+        names: protocols; those that cannot run here are left out.
         seed: of the bootstrap.
         other_items: of conditions that ask other items, such as options in another order.
     """
+    names = [name for name in names if registry.can_run(name)]
     other_items = other_items or {}
     answers: dict[str, dict[str, str | None]] = {"real": {}}
     for prediction in predictions:
@@ -266,6 +298,11 @@ def assemble_scores(
         seed: of the bootstrap.
     """
     warnings = list(plan.warnings)
+    protocols_named = plan.task.protocols_of(plan.convention)
+    for name in protocols_named:
+        lacking = registry.get(name).missing()
+        if lacking is not None:
+            warnings.append(f"{name} was left out: {lacking}")
     cut = sum(p.finished is False for p in predictions if p.condition == "real")
     if cut:
         warnings.append(f"{cut} of {len(plan.items)} answers were cut at the length limit.")
@@ -276,7 +313,6 @@ def assemble_scores(
         condition: [to_item(plan.task, record) for record in records.values()]
         for condition, records in plan.orders.items()
     }
-    protocols_named = plan.task.protocols_of(plan.convention)
     scored = score_conditions(plan.items, predictions, protocols_named, seed=seed, other_items=asked)
     controls: dict[str, Any] = {}
     if plan.shuffle is not None:

@@ -22,11 +22,24 @@ def named_in_order(text: str, options: tuple[str, ...]) -> tuple[str, ...]:
         for start in range(len(words) - len(wanted) + 1 if wanted else 0):
             if words[start : start + len(wanted)] == wanted:
                 spans.append((start, start + len(wanted), option))
-    return tuple(
-        option
-        for start, end, option in sorted(spans, key=lambda span: span[:2])
-        if not any(low <= start and end <= high and high - low > end - start for low, high, _ in spans)
-    )
+    return tuple(option for _, _, option in _outermost(spans))
+
+
+def _outermost(spans: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """Spans that do not lie inside a longer one, in the order of the text. One pass: a long answer holds many."""
+    longest_from: dict[int, int] = {}
+    for start, end, _ in spans:
+        longest_from[start] = max(end, longest_from.get(start, 0))
+    kept = []
+    reach, last, earlier = 0, -1, 0  # `earlier`: how far spans reach that begin before `last`
+    for span in sorted(spans, key=lambda span: span[:2]):
+        start, end, _ = span
+        if start != last:
+            earlier, last = reach, start
+            reach = max(reach, longest_from[start])
+        if earlier < end and longest_from[start] == end:
+            kept.append(span)
+    return kept
 
 
 def named_options(text: str, options: tuple[str, ...]) -> tuple[str, ...]:

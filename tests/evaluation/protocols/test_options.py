@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from osler.errors import EvaluationError
 from osler.evaluation import protocols
-from osler.evaluation.protocols.candidate_whole_word import named_options
+from osler.evaluation.protocols.candidate_whole_word import _outermost, named_options
 from osler.evaluation.protocols.logra_med_nearest_option import nearest_option
 
 SCANS = ("Chest X-ray", "CT", "MRI", "Ultrasound")
@@ -95,6 +95,19 @@ def test_an_option_inside_a_longer_one_is_not_named():
     )
     declining = ("Cannot be determined", "No")
     assert score("candidate-whole-word", "Cannot be determined.", declining[0], declining).value == 1.0
+
+
+SPANS = st.tuples(st.integers(0, 12), st.integers(1, 5)).map(lambda pair: (pair[0], pair[0] + pair[1], "x"))
+
+
+@given(spans=st.lists(SPANS, max_size=12))
+def test_outermost_spans_are_those_in_no_longer_one(spans):
+    expected = [
+        span
+        for span in sorted(spans, key=lambda span: span[:2])
+        if not any(low <= span[0] and span[1] <= high and high - low > span[1] - span[0] for low, high, _ in spans)
+    ]
+    assert _outermost(spans) == expected
 
 
 @pytest.mark.parametrize("name", NAMES)
