@@ -13,7 +13,9 @@ from osler.training.checkpoints import MarkComplete, SafeCheckpoints
 from osler.training.recipe import Recipe, Stage
 from osler.training.rewards.combined import Combined
 from osler.training.rl.prompts import Prompts
+from osler.training.rl.rollouts import suppressed_tokens
 from osler.training.rl.samples import SampleLog
+from osler.training.rl.settings import between_draws
 
 
 class GrpoTrainer(SafeCheckpoints, GRPOTrainer):
@@ -72,9 +74,8 @@ def grpo_trainer(
         epsilon=rollout.clip,
         beta=0.0,  # see GrpoTrainer
         save_strategy="steps" if stage.checkpoints else "no",
-        save_steps=every,
-        # the rendered prompt is conversational; an image placeholder is never an answer
-        generation_kwargs={"suppress_tokens": loaded.model.generation_config.suppress_tokens or None},
+        save_steps=between_draws(every, rollout),
+        generation_kwargs={"suppress_tokens": suppressed_tokens(loaded.model)},
     )
     trainer = GrpoTrainer(
         beta=rollout.beta,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from osler.models.language import unwrap
+from osler.models.language import image_token_id, unwrap
 from osler.models.prompt_inputs import joined_inputs
 from osler.training.objectives import IGNORE, Step
 from osler.training.rl.settings import RolloutSection
@@ -130,6 +130,18 @@ def _until_end(row: list[int], ends: list[int]) -> list[int]:
     return row[:length]
 
 
+def suppressed_tokens(model: Any) -> list[int]:
+    """Tokens that a completion never holds: those that the model says, and the image placeholder.
+
+    A placeholder in a completion would ask for a picture that is not there.
+
+    Args:
+        model: the policy, also wrapped.
+    """
+    base = unwrap(model)
+    return sorted({image_token_id(base), *(getattr(base.generation_config, "suppress_tokens", None) or ())})
+
+
 @contextmanager
 def _evaluating(model: Any) -> Iterator[None]:
     was_training = model.training
@@ -155,7 +167,7 @@ def _sampling(model: Any, tokenizer: Any, rollout: RolloutSection, ends: list[in
         top_k=0,
         eos_token_id=ends,
         pad_token_id=pad,
-        suppress_tokens=getattr(stored, "suppress_tokens", None) or None,
+        suppress_tokens=suppressed_tokens(model),
         use_cache=True,
     )
     try:
