@@ -27,13 +27,19 @@ def check(stage_name: str, *, rewards: bool) -> None:
         rewards: the stage learns from rewards.
 
     Raises:
-        RecipeError: for the old way of sharding, or a stage with rewards.
+        RecipeError: for the old way of sharding, for loading by the first process alone, or for a stage with rewards.
     """
     if not wanted():
         return
     if os.environ.get("FSDP_VERSION", "1") != "2":
         raise RecipeError(
             f"stage {stage_name}: sharding needs FSDP2; say `fsdp_version: 2` in the file of `accelerate launch`"
+        )
+    if os.environ.get("FSDP_CPU_RAM_EFFICIENT_LOADING", "false").lower() in ("1", "true", "yes"):
+        # accelerate spreads weights from the first process only where all that is stored is a weight
+        raise RecipeError(
+            f"stage {stage_name}: say `fsdp_cpu_ram_efficient_loading: false` in the file of `accelerate launch`: models "
+            "with stored statistics, as of a grid encoder, cannot be spread from one process"
         )
     if rewards:
         raise RecipeError(

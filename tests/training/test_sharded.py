@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -141,6 +142,11 @@ def test_what_sharded_processes_cannot_train(
     with pytest.raises(RecipeError, match="rewards"):
         sharded.check("reward", rewards=True)
     sharded.check("one", rewards=False)
+    with pytest.raises(RecipeError, match="on GPUs only"):
+        sharded.check_trainer(SimpleNamespace(is_fsdp_enabled=False, accelerator=SimpleNamespace(num_processes=2)))
+    monkeypatch.setenv("FSDP_CPU_RAM_EFFICIENT_LOADING", "true")
+    with pytest.raises(RecipeError, match="ram_efficient_loading: false"):
+        sharded.check("one", rewards=False)
     with pytest.raises(ModelError, match="without sharding"):
         sharded.load_optimiser(None, tmp_path)
     assert issubclass(ModelError, OslerError)
