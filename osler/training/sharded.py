@@ -38,8 +38,8 @@ def check(stage_name: str, *, rewards: bool) -> None:
     if os.environ.get("FSDP_CPU_RAM_EFFICIENT_LOADING", "false").lower() in ("1", "true", "yes"):
         # accelerate spreads weights from the first process only where all that is stored is a weight
         raise RecipeError(
-            f"stage {stage_name}: say `fsdp_cpu_ram_efficient_loading: false` in the file of `accelerate launch`: models "
-            "with stored statistics, as of a grid encoder, cannot be spread from one process"
+            f"stage {stage_name}: say `fsdp_cpu_ram_efficient_loading: false` in the file of `accelerate launch`: "
+            "models with stored statistics, as of a grid encoder, cannot be spread from one process"
         )
     if rewards:
         raise RecipeError(

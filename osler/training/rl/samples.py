@@ -101,6 +101,7 @@ def _card(last: dict[str, Any], rewards: Combined, number: int) -> tuple[Any, st
 def sheet(cards: Sequence[tuple[Any, str]], path: Path) -> None:
     """Pictures side by side with their texts below, as a PNG."""
     import textwrap
+    import warnings
 
     from matplotlib.figure import Figure
 
@@ -115,4 +116,6 @@ def sheet(cards: Sequence[tuple[Any, str]], path: Path) -> None:
         # a model may write dollar signs: they are no formula
         axes.set_title(wrapped, fontsize=7, loc="left", y=-0.02, va="top", parse_math=False)
     figure.suptitle("true boxes green, stated ones orange. Not for clinical use.", fontsize=8)
-    figure.savefig(path, dpi=110)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a model may write letters that no font has
+        figure.savefig(path, dpi=110)

@@ -52,8 +52,9 @@ def test_a_stage_runs_logs_and_leaves_a_plain_model(tmp_path, taught, method, lo
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("inner_epochs", [1, 2])
 def test_a_killed_run_resumes_to_the_same_bits(tmp_path, taught, method, inner_epochs, monkeypatch):
-    """Also from checkpoints as frequent as steps, where completions are learned from twice."""
-    changes = {"rollout": {"inner_epochs": inner_epochs}, "checkpoints": 8}
+    """Also from checkpoints as frequent as steps, where completions are learned from twice, and in a later epoch."""
+    steps = 4 * inner_epochs + 2  # 4 batches of prompts an epoch
+    changes = {"rollout": {"inner_epochs": inner_epochs}, "checkpoints": 8, "max_steps": steps}
     whole = run(content(tmp_path / "a", taught, method=method, **changes))
     recipe = content(tmp_path / "b", taught, method=method, **changes)
     from transformers import Trainer
@@ -61,7 +62,7 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path, taught, method, inner_e
     step = Trainer.training_step
 
     def dies(self, *args, **kwargs):
-        if self.state.global_step == 3:
+        if self.state.global_step == steps - 1:
             raise KeyboardInterrupt
         return step(self, *args, **kwargs)
 
