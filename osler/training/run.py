@@ -229,7 +229,8 @@ def _run_stage(
     checkpoint = latest_checkpoint(folder)
     if checkpoint:
         say(f"stage {stage.name}: resuming from {checkpoint.name}")
-    with cached_vision(model) if stage.cache_vision else nullcontext():
+    # sharded processes must all run an encoder equally often
+    with cached_vision(model) if stage.cache_vision and not trainer.is_fsdp_enabled else nullcontext():
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     history = trainer.state.log_history
     weights = sharded.gathered_weights(trainer) if trainer.is_fsdp_enabled else None

@@ -64,6 +64,8 @@ def draw(model: Any, processor: Any, prompts: Sequence[Any], rollout: RolloutSec
     """
     base = unwrap(model)
     tokenizer = processor.tokenizer
+    if tokenizer.pad_token is None:  # any token serves: the mask hides it
+        tokenizer.pad_token = tokenizer.eos_token
     inputs = processor.apply_chat_template(
         list(prompts),
         add_generation_prompt=True,
@@ -158,15 +160,14 @@ def _sampling(model: Any, tokenizer: Any, rollout: RolloutSection, ends: list[in
     from transformers import GenerationConfig
 
     stored = model.generation_config
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     model.generation_config = GenerationConfig(
         max_new_tokens=rollout.max_new_tokens,
         do_sample=True,
         temperature=rollout.temperature,
         top_p=rollout.top_p,
         top_k=0,
-        eos_token_id=ends,
-        pad_token_id=pad,
+        eos_token_id=ends or None,
+        pad_token_id=tokenizer.pad_token_id,
         suppress_tokens=suppressed_tokens(model),
         use_cache=True,
     )
