@@ -103,7 +103,8 @@ def load_weights(model: Any, folder: str | Path) -> None:
     from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, set_model_state_dict
 
     adapters = hasattr(model, "peft_config")
-    stored = _read(Path(folder), "adapter_model" if adapters else "model")
+    files = _files(Path(folder), "adapter_model" if adapters else "model")
+    stored = {name: file for file in files for name in _names(file)}
     options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True, strict=False)
     trained = {name for name, value in model.named_parameters() if value.requires_grad}
     names = {
@@ -118,7 +119,8 @@ def load_weights(model: Any, folder: str | Path) -> None:
             f"{folder}: the checkpoint does not fit the model: {len(missing)} weights missing {missing[:3]}, "
             f"{len(unknown)} unknown {unknown[:3]}"
         )
-    whole = {names[name]: value for name, value in stored.items()} if dist.get_rank() == 0 else {}
+    # one copy of the weights on a machine is enough: the first process hands them out
+    whole = {names[name]: value for name, value in _read(files).items()} if dist.get_rank() == 0 else {}
     set_model_state_dict(model, whole, options=options)
 
 
@@ -154,12 +156,23 @@ def load_optimiser(trainer: Any, folder: str | Path) -> None:
     set_optimizer_state_dict(trainer.model, trainer.optimizer, state, options=options)
 
 
-def _read(folder: Path, stem: str) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
+def _files(folder: Path, stem: str) -> list[Path]:
     files = sorted(folder.glob(f"{stem}*.safetensors"))
     if not files:
         raise ModelError(f"{folder}: holds no {stem}.safetensors")
+    return files
+
+
+def _names(file: Path) -> list[str]:
+    from safetensors import safe_open
+
+    with safe_open(file, framework="pt") as opened:
+        return list(opened.keys())
+
+
+def _read(files: list[Path]) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
     return {name: value for file in files for name, value in load_file(file).items()}
 
 

@@ -35,7 +35,7 @@ def halved(content: dict[str, Any], folder: Path) -> Path:
 
 def launch(*runs: str) -> str:
     """Train with two sharded processes; gives what they printed."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29631"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     command += ["-m", "tests.training.sharded_run", *runs]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)

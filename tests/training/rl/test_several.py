@@ -30,7 +30,7 @@ def runs(taught, tmp_path_factory):
     for name in ("whole", "broken"):
         recipe = content(folder / name, taught, method="grpo", max_steps=STEPS, checkpoints=1)
         (folder / f"{name}.json").write_text(json.dumps(recipe))
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29641"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     command += ["-m", "tests.training.rl.several", str(folder), f"{folder / 'whole.json'}:-1"]
     command += [f"{folder / 'broken.json'}:3", f"{folder / 'broken.json'}:-1"]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
