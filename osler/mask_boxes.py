@@ -17,7 +17,7 @@ def mask_boxes(mask: np.ndarray, *, smallest: int = MIN_BOX_PIXELS) -> tuple[Box
     """Tight boxes of the 8-connected components of a mask.
 
     Args:
-        mask: height x width, non-zero inside.
+        mask: height x width, above zero inside.
         smallest: components with fewer pixels are left out as contour debris.
 
     Returns:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
+
+from osler.vqa_words import Word, normal_words
 
 Span = tuple[int, int]
+
+_EDGES = "'‘’*:"  # prompts show options in quotes, and models like to answer in quotes or in bold
 
 
 def class_names(categories: Sequence[str], synonyms: Sequence[str] = ()) -> tuple[str, ...]:
@@ -14,18 +18,72 @@ def class_names(categories: Sequence[str], synonyms: Sequence[str] = ()) -> tupl
     return tuple(dict.fromkeys(name for name in (*categories, *synonyms) if name.strip()))
 
 
-def find_names(text: str, names: Sequence[str]) -> list[Span]:
-    """Character spans of whole-word occurrences of any name, whatever the case; longer names win where they overlap.
+class Mention(NamedTuple):
+    """A name in a text, with the characters that it takes up."""
+
+    name: str
+    start: int
+    end: int
+
+
+def mentions(text: str, names: Sequence[str]) -> list[Mention]:
+    """Every mention of any of some names in a text, in the order of the text.
+
+    A name is mentioned where its words stand in a row: whole words, any case, after the normalisation of visual
+    question answering ("soft-tissue mass" mentions "soft tissue"). One inside a longer name does not count: "viral
+    pneumonia" is no mention of "pneumonia" when both are known. Known limit: "no cyst" mentions cyst.
 
     Args:
         text: to look through.
-        names: class names; white space in them stands for any white space.
+        names: to look for.
     """
-    if not names:
-        return []
-    forms = (r"\s+".join(map(re.escape, name.split())) for name in sorted(names, key=len, reverse=True))
-    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(forms)})(?!\w)", re.IGNORECASE)
-    return [match.span() for match in pattern.finditer(text)]
+    words = _words(text)
+    spoken = [word.text for word in words]
+    found = []
+    for name in names:
+        wanted = [word.text for word in _words(name)]
+        for start in range(len(words) - len(wanted) + 1 if wanted else 0):
+            if spoken[start : start + len(wanted)] == wanted:
+                found.append((start, start + len(wanted), name))
+    return [Mention(name, words[start].start, words[end - 1].end) for start, end, name in _outermost(found)]
+
+
+def _outermost(spans: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """Spans that do not lie inside a longer one, in the order of the text. One pass: a long answer holds many."""
+    longest_from: dict[int, int] = {}
+    for start, end, _ in spans:
+        longest_from[start] = max(end, longest_from.get(start, 0))
+    kept = []
+    reach, last, earlier = 0, -1, 0  # `earlier`: how far spans reach that begin before `last`
+    for span in sorted(spans, key=lambda span: span[:2]):
+        start, end, _ = span
+        if start != last:
+            earlier, last = reach, start
+            reach = max(reach, longest_from[start])
+        if earlier < end and longest_from[start] == end:
+            kept.append(span)
+    return kept
+
+
+def find_names(text: str, names: Sequence[str]) -> list[Span]:
+    """Characters of every mention of any of some names, see `mentions`."""
+    return [(start, end) for _, start, end in mentions(text, names)]
+
+
+def bare(text: str) -> list[str]:
+    """Normalised words of a text without the quotation marks and the like around them: what `mentions` compares."""
+    return [word.text for word in _words(text)]
+
+
+def _words(text: str) -> list[Word]:
+    found = []
+    for word, start, end in normal_words(text):
+        raw = text[start:end]
+        ahead = len(raw) - len(raw.lstrip(_EDGES))
+        behind = len(raw.rstrip(_EDGES))
+        if stripped := word.strip(_EDGES):
+            found.append(Word(stripped, start + ahead, start + max(behind, ahead)))
+    return found
 
 
 def token_spans(ids: Sequence[int], decode: Callable[[Sequence[int]], str]) -> list[Span]:

@@ -44,7 +44,8 @@ class InfoNCE(nn.Module):
 
     def __init__(self, temperature: float, *, learn: bool) -> None:
         super().__init__()
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)), requires_grad=learn)
+        # a vector of one: sharding takes no scalars
+        self.log_scale = nn.Parameter(torch.tensor([-math.log(temperature)]), requires_grad=learn)
 
     def forward(self, nodes_KND: Tensor) -> Tensor:
         """Mean over the pairs of K modalities; (K, N, D) to a scalar."""
@@ -59,8 +60,9 @@ class SigLIP(nn.Module):
 
     def __init__(self, scale: float, bias: float, *, learn: bool) -> None:
         super().__init__()
-        self.log_scale = nn.Parameter(torch.tensor(math.log(scale)), requires_grad=learn)
-        self.bias = nn.Parameter(torch.tensor(float(bias)), requires_grad=learn)
+        # vectors of one: sharding takes no scalars
+        self.log_scale = nn.Parameter(torch.tensor([math.log(scale)]), requires_grad=learn)
+        self.bias = nn.Parameter(torch.tensor([float(bias)]), requires_grad=learn)
 
     def forward(self, nodes_KND: Tensor) -> Tensor:
         """Mean over the pairs of K modalities; (K, N, D) to a scalar."""

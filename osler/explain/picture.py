@@ -48,12 +48,13 @@ def save_explanation(explanation: Explanation, image: Image, path: str | Path) -
     drawn = right.imshow(heat * explanation.grid.tokens, cmap="magma", alpha=np.where(np.isnan(heat), 0.0, 0.55))
     figure.colorbar(drawn, ax=right, shrink=0.7, label="attention, 1 = an even share of all of it")
     what = f"the words {', '.join(explanation.words)}" if explanation.words else "the answer's tokens"
-    right.set_title(f"what {what} looked at ({_span(explanation.layers)})", fontsize=9)
+    right.set_title(f"what {what} looked at ({_span(explanation.layers)})", fontsize=9, parse_math=False)
     for axes in (left, right):
         axes.set_axis_off()
     figure.suptitle(
         f"Question: {_short(explanation.question)}\nAnswer: {_short(explanation.answer)}\n{summary(explanation)}",
         fontsize=9,
+        parse_math=False,  # a model may write dollar signs
     )
     figure.supxlabel("Model output. Not for clinical use. Attention is a hint, not a reason.", fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -110,6 +110,20 @@ def patch_grid(
     return grid
 
 
+def any_seen(processor: Any, boxes: Sequence[Box]) -> bool:
+    """Whether the encoder sees anything of some boxes of a picture: a crop may cut all of them off.
+
+    Args:
+        processor: of the model.
+        boxes: on the stored image.
+    """
+    image = processor.image_processor
+    if not boxes or not getattr(image, "do_center_crop", False):
+        return bool(boxes)
+    transform = image_transform(image, boxes[0].width, boxes[0].height)
+    return any(transform.apply(box) is not None for box in boxes)
+
+
 def image_transform(image_processor: Any, width: int, height: int) -> Transform:
     """What an image processor does to the place of things: pad to a square, resize, crop the centre; in that order.
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
+from transformers.trainer import SCHEDULER_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from osler.errors import ModelError
+from osler.training import sharded
 
 COMPLETE = "osler_complete.json"
 
@@ -23,6 +25,8 @@ class SafeCheckpoints:
     args: Any
     model: Any
     state: Any
+    is_fsdp_enabled: bool
+    lr_scheduler: Any
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """Save weights under the names the model has in memory, and nothing pickled.
@@ -31,9 +35,49 @@ class SafeCheckpoints:
         does not translate back when it resumes or loads the best checkpoint: it warns and goes on with the weights
         it has. Finished models are written under the public names; checkpoints are not.
         """
+        if self.is_fsdp_enabled and not self.args.should_save:
+            return  # the first process alone has the gathered weights
         model: Any = self.accelerator.unwrap_model(self.model)
         options = {} if hasattr(model, "peft_config") else {"save_original_format": False}
         model.save_pretrained(output_dir, state_dict=state_dict, is_main_process=self.args.should_save, **options)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save weights, whole also where they lie in parts on several processes."""
+        if self.is_fsdp_enabled:
+            self._save(output_dir or self.args.output_dir, state_dict=sharded.gathered_weights(self))
+        else:
+            super().save_model(output_dir, _internal_call)  # type: ignore[misc]
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        if self.is_fsdp_enabled:
+            sharded.load_weights(self.model, resume_from_checkpoint)
+        else:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
+
+    def _load_best_model(self) -> None:
+        if self.is_fsdp_enabled:
+            sharded.load_weights(self.model, self.state.best_model_checkpoint)
+        else:
+            super()._load_best_model()  # type: ignore[misc]
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if not self.is_fsdp_enabled:
+            super()._save_optimizer_and_scheduler(output_dir)  # type: ignore[misc]
+            return
+        import torch
+
+        sharded.save_optimiser(self, output_dir)
+        if self.args.should_save:
+            torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / SCHEDULER_NAME)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is None or not (self.is_fsdp_enabled or (Path(checkpoint) / sharded.OPTIMISER).is_file()):
+            super()._load_optimizer_and_scheduler(checkpoint)  # type: ignore[misc]
+            return
+        import torch
+
+        sharded.load_optimiser(self, checkpoint)
+        self.lr_scheduler.load_state_dict(torch.load(Path(checkpoint) / SCHEDULER_NAME, weights_only=True))
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
         tied = set(getattr(self.accelerator.unwrap_model(self.model), "all_tied_weights_keys", None) or ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from osler.errors import RecipeError
+from osler.training import sharded
 from osler.training.recipe import Stage
 
 
@@ -16,6 +17,7 @@ def check_processes(stage: Stage) -> None:
     """
     import torch
 
+    sharded.check(stage.name, rewards=stage.rewards is not None)
     if "WORLD_SIZE" not in os.environ:
         count = torch.cuda.device_count()
         if count > 1:

@@ -207,6 +207,7 @@ def _run_stage(
     from osler.models import load_model
     from osler.models.load import LoadedModel
     from osler.models.vision_cache import cached_vision
+    from osler.training import sharded
     from osler.training.alignment.objective import save_head
     from osler.training.checkpoints import latest_checkpoint
     from osler.training.components import count_parameters
@@ -224,14 +225,21 @@ def _run_stage(
     )
     folder = target.parent
     trainer = _trainer(recipe, stage, LoadedModel(model, loaded.processor), data, folder)
+    sharded.check_trainer(trainer)
     checkpoint = latest_checkpoint(folder)
     if checkpoint:
         say(f"stage {stage.name}: resuming from {checkpoint.name}")
-    with cached_vision(model) if stage.cache_vision else nullcontext():
+    # sharded processes must all run an encoder equally often
+    with cached_vision(model) if stage.cache_vision and not trainer.is_fsdp_enabled else nullcontext():
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     history = trainer.state.log_history
+    weights = sharded.gathered_weights(trainer) if trainer.is_fsdp_enabled else None
     if trainer.is_world_process_zero():
         model = trainer.accelerator.unwrap_model(trainer.model)
+        if weights is not None:  # a sharded model cannot be merged or saved: a whole one like it can
+            fresh = load_model(start, dtype="float32") if start else starting_model(recipe.model, seed=recipe.seed)
+            model = prepare(fresh.model, stage, seed=recipe.seed)
+            sharded.fill(model, weights)
         if stage.lora:
             model = model.merge_and_unload()
         model.config.use_cache = True

@@ -50,19 +50,20 @@ class RepeatedBatches:
         batch: records in a batch.
         repeats: times that a batch comes.
         seed: of the run.
+        each: times that a record comes side by side in its batch.
     """
 
-    def __init__(self, size: int, *, batch: int, repeats: int, seed: int) -> None:
-        self.size, self.batch, self.repeats, self.seed, self.epoch = size, batch, repeats, seed, 0
+    def __init__(self, size: int, *, batch: int, repeats: int, seed: int, each: int = 1) -> None:
+        self.size, self.batch, self.repeats, self.each, self.seed, self.epoch = size, batch, repeats, each, seed, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order comes next."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.size // self.batch * self.batch * self.repeats
+        return self.size // self.batch * self.batch * self.repeats * self.each
 
     def __iter__(self) -> Iterator[int]:
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
         full = order[: self.size // self.batch * self.batch].reshape(-1, self.batch)
-        return iter(np.repeat(full, self.repeats, axis=0).ravel().tolist())
+        return iter(np.repeat(np.repeat(full, self.each, axis=1), self.repeats, axis=0).ravel().tolist())

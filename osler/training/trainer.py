@@ -111,12 +111,16 @@ class OslerTrainer(SafeCheckpoints, Trainer):
         """Mean loss per answer token over the development records (not a mean of batch means)."""
         loader = self.get_eval_dataloader(eval_dataset)
         model = self._wrap_model(self.model, training=False)
+        records, size = len(loader.dataset), self.args.eval_batch_size  # type: ignore[arg-type]
         was_training = model.training
         model.eval()
         sums = torch.zeros(2, dtype=torch.float64, device=self.args.device)
         with torch.no_grad():
-            for batch in loader:
+            for number, batch in enumerate(loader):
                 batch = self._prepare_inputs(batch)
+                # the last batches of several processes are filled up with records that were there before
+                first = (number * self.accelerator.num_processes + self.accelerator.process_index) * size
+                batch["labels"][max(0, records - first) :] = objectives.IGNORE
                 step = objectives.Step(model, batch, tokens=1)
                 with self.autocast_smart_context_manager():
                     total = objectives.autoregressive(step).loss

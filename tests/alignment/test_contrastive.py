@@ -67,3 +67,14 @@ def test_keys_without_content_score_chance(n: int) -> None:
 def test_twins_share_a_hit() -> None:
     keys = torch.eye(4)[[0, 0, 2, 3]]
     assert float(recall_at_1(keys, keys)) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("kind", ["graph_alignment", "infonce", "siglip"])
+def test_no_weight_is_a_scalar(kind: str) -> None:
+    """FSDP2 cannot share out a scalar."""
+    from osler.alignment.head import AlignmentHead
+    from osler.alignment.settings import AlignmentSettings
+
+    head = AlignmentHead(kind, 8, AlignmentSettings(learn_scale=True))  # type: ignore[arg-type]
+    assert all(value.dim() > 0 for value in head.parameters())
+    assert head({name: torch.randn(4, 8) for name in ("image", "answers", "extended")}).loss.dim() == 0

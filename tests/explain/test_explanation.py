@@ -41,6 +41,11 @@ def test_an_answer_and_its_heat(loaded, tmp_path):
     assert "of the attention on the picture" in summary(found)
 
 
+def test_dollar_signs_are_no_formula(tmp_path):
+    found = made_up(np.full((2, 2), 0.1), Transform.of(8, 8), question="$x^{", answer=r"$\frac$", words=("$_",))
+    assert save_explanation(found, Image.new("RGB", (8, 8)), tmp_path / "why.png").is_file()
+
+
 def test_words_that_are_not_in_the_answer(loaded):
     with pytest.raises(ModelError, match="none of the words pneumothorax"):
         explain(loaded, Image.new("RGB", (8, 8)), "what is this", words=["pneumothorax"])

@@ -79,10 +79,11 @@ class Combined:
         """One number a completion.
 
         Raises:
-            RewardError: when the completions are no whole groups, or those of a group have different prompts.
+            RewardError: when the completions are no whole groups, those of a group belong to different prompts or
+                records, or a reward gives a number that is not finite or another number of values.
         """
         count = len(completions)
-        self._check_groups(prompts, count)
+        self._check_groups(prompts, columns.get("id"), count)
         log = columns.get("log_metric")
         if self.keep_last:
             self.last = {"completions": list(completions), **columns}
@@ -91,9 +92,10 @@ class Combined:
         self.raw = {}
         for reward in self.rewards:
             name = reward.__name__
-            raw = reward(prompts, completions, **columns)
-            self.raw[name] = list(raw)
-            used = self._normalised(raw) if name in self.normalise else list(raw)
+            raw = list(reward(prompts, completions, **columns))
+            _check_values(name, raw, count)
+            self.raw[name] = raw
+            used = self._normalised(raw) if name in self.normalise else raw
             for number, value in enumerate(used):
                 if value is not None:
                     total[number] += self.weights[name] * value
@@ -102,23 +104,33 @@ class Combined:
                 _log(log, name, raw, used)
         if log is not None:
             for name, value in _distribution([total[number] for number in range(count) if known[number]]).items():
-                log(f"rewards/combined/{name}", value)
+                log(f"rewards/sum/{name}", value)  # TRL writes its own under this callable's name
         return [float(total[number]) if known[number] else None for number in range(count)]
 
     def _normalised(self, values: Sequence[float | None]) -> list[float | None]:
         groups = (values[start : start + self.group] for start in range(0, len(values), self.group))
         return [value for part in groups for value in normalised(part, floor=self.floor)]
 
-    def _check_groups(self, prompts: Sequence[Any], count: int) -> None:
+    def _check_groups(self, prompts: Sequence[Any], ids: Sequence[Any] | None, count: int) -> None:
         if count % self.group:
             raise RewardError(
                 f"{count} completions are no whole groups of {self.group}: choose a batch that is a multiple of it on "
                 "every device"
             )
         for start in range(0, count, self.group):
-            first, *others = (_text(prompt) for prompt in prompts[start : start + self.group])
-            if any(other != first for other in others):
+            # most data sets ask every picture the same, so the words alone do not tell prompts apart
+            place = slice(start, start + self.group)
+            seen = {_text(prompt) for prompt in prompts[place]}
+            if len(seen) > 1 or (ids is not None and len(set(ids[place])) > 1):
                 raise RewardError("completions of different prompts stand in one group; they must be side by side")
+
+
+def _check_values(name: str, values: Sequence[float | None], count: int) -> None:
+    if len(values) != count:
+        raise RewardError(f"reward {name} gave {len(values)} values for {count} completions")
+    bad = [value for value in values if value is not None and not np.isfinite(value)]
+    if bad:
+        raise RewardError(f"reward {name} gave {bad[0]}, which is not finite; None says that it has nothing to say")
 
 
 def _text(prompt: Any) -> str:

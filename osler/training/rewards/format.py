@@ -13,8 +13,10 @@ from osler.word_spans import find_names
 class Format:
     """Half for boxes that can all be read (at least one where there is a true box), half for naming a known class.
 
+    Where there is no true box: half for stating none, half for naming no class. An empty completion gets 0.
+
     Args:
-        classes: names of all classes of the data.
+        classes: names of all classes of the data, synonyms included.
         box_format: convention of the numbers, where the data set has no column `box_format`.
 
     Columns: `boxes`, `size`, and perhaps `box_format`.
@@ -44,5 +46,5 @@ class Format:
             wanted = bool(boxes[number])
             boxed = not found.rejected and bool(found.items) == wanted
             named = bool(find_names(text, self.classes)) == wanted
-            scores.append(0.5 * boxed + 0.5 * named)
+            scores.append(0.5 * boxed + 0.5 * named if text.strip() else 0.0)
         return scores

@@ -82,9 +82,11 @@ class Judge:
 def mark_in(answer: str) -> float | None:
     """The mark 0 to 10 of a judge's answer as a share, or None.
 
-    A lone number, "7/10" and "Mark: 7" are read; several different numbers, or one outside 0 to 10, are no mark.
+    A lone number, "7/10", "7 out of 10" and "Mark: 7" are read; several different numbers, a range such as "7-8", or a
+    number outside 0 to 10 are no mark.
     """
-    text = re.sub(r"/\s*10\b", " ", answer)
+    text = re.sub(r"(?:/|\bout of\b)\s*10\b", " ", answer)
+    text = re.sub(r"(?<=\d)\s*[-–]\s*(?=\d)", " ", text)  # a range, not a minus
     numbers = set(re.findall(r"(?<![\w.-])\d+(?![\w.]*\d)", text))
     if len(numbers) != 1:
         return None

@@ -15,7 +15,8 @@ class Localisation:
 
     With one box on either side this is UMed-LVLM's `|Pred ∩ GT| / |Pred ∪ GT|`. Several boxes are paired by the best
     assignment; the sum of IoU is divided by the greater number of boxes, so that extra boxes cost. A completion without
-    a readable box gets 0. Where there is no true box, saying none gets 1 and saying any, readable or not, gets 0.
+    a readable box gets 0. Where there is no true box, saying none gets 1 and saying any, readable or not, gets 0;
+    so does saying nothing at all.
 
     Args:
         box_format: convention of the numbers, where the data set has no column `box_format`.
@@ -52,6 +53,8 @@ class Localisation:
     ) -> float:
         """IoU of one text."""
         true = boxes_of(boxes, size)
+        if not text.strip():  # an empty answer does not say that nothing is there, as every protocol has it
+            return 0.0
         width, height = int(size[0]), int(size[1])
         found = parse_boxes(text, format=box_format or self.box_format, width=width, height=height)
         if not true:  # a broken box still says that something is there, as the protocol `grounding-iou` has it

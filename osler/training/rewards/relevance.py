@@ -14,9 +14,9 @@ import torch
 
 from osler.errors import ModelError
 from osler.messages import with_image
-from osler.models.patch_grid import Rule, patch_grid
+from osler.models.patch_grid import Rule, any_seen, patch_grid
 from osler.training.rewards.base import boxes_of, completion_text
-from osler.word_spans import class_names, find_names, token_spans, tokens_of
+from osler.word_spans import Span, class_names, mentions, token_spans, tokens_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,8 +50,9 @@ class VisionRelevance:
 
     The mean over the tokens T that name a true class, over layers and heads, of `Σ_{j∈R} A_ij`, where A is the
     post-softmax attention over all permitted keys and R the image tokens in the true boxes. Between 0 and 1; by a model
-    that looks everywhere alike it is |R| / keys. A completion that names no true class gets 0; a record without region,
-    or whose region a crop cut off, gets None. It is a mean, so repeating a class gains nothing.
+    that looks everywhere alike it is |R| / keys. A completion that names no true class gets 0; every completion to a
+    record without region, or whose region a crop cut off, gets None. It is a mean, so repeating a class gains nothing.
+    What names a class is what the protocols `recognition-*` say.
 
     Attention is that of the policy itself, in one pass over prompt and completion without gradient, in which only the
     rows of T are computed (`osler.models.attention_rows`).
@@ -60,15 +61,19 @@ class VisionRelevance:
         model: the policy, also wrapped by PEFT (adapters are active); read anew at each call.
         processor: of the model.
         settings: layers, heads and the like.
+        classes: all known classes: a true one does not count where it stands inside the name of a longer one.
 
     Columns: `boxes`, `size`, `category` (a class or a list of them), perhaps `synonyms`, and the images in `images` or
     `image`.
     """
 
-    def __init__(self, model: Any, processor: Any, settings: RelevanceSettings | None = None) -> None:
+    def __init__(
+        self, model: Any, processor: Any, settings: RelevanceSettings | None = None, *, classes: Sequence[str] = ()
+    ) -> None:
         self.__name__ = "relevance"
         self.model, self.processor = model, processor
         self.settings = settings or RelevanceSettings()
+        self.classes = tuple(classes)
         self.by_layer: dict[int, float] = {}
         """Mean of the last call for each layer, for logs."""
 
@@ -102,10 +107,11 @@ class VisionRelevance:
             rows.append(self._class_tokens(ids, completion_text(completions[number]), known))
         values: list[float | None] = [0.0] * len(completions)
         layers: dict[int, list[float]] = {}
-        wanted = [number for number, tokens in enumerate(rows) if tokens and boxes[number]]
         for number in range(len(values)):
-            if not boxes[number]:
+            true = boxes_of(boxes[number], size[number])
+            if not any_seen(self.processor, true):  # whatever the completion says: groups stay comparable
                 values[number] = None
+        wanted = [number for number, tokens in enumerate(rows) if tokens and values[number] is not None]
         for start in range(0, len(wanted), self.settings.batch_size):
             part = wanted[start : start + self.settings.batch_size]
             found = self._pass(
@@ -126,12 +132,17 @@ class VisionRelevance:
 
     def _class_tokens(self, ids: Sequence[int], text: str, names: Sequence[str]) -> list[int]:
         """Indices, within a completion, of the tokens that name a class."""
-        if not find_names(text, names):  # most texts of an untrained model
+        if not self.named(text, names):  # most texts of an untrained model
             return []
         decode = self.processor.tokenizer.decode
         tokens = token_spans(ids, lambda part: decode(list(part), skip_special_tokens=True))
         whole = decode(list(ids), skip_special_tokens=True)
-        return tokens_of(find_names(whole, names), tokens)
+        return tokens_of(self.named(whole, names), tokens)
+
+    def named(self, text: str, names: Sequence[str]) -> list[Span]:
+        """Characters of a text that name a class of `names`, by the rule of the protocols `recognition-*`."""
+        known = tuple(dict.fromkeys((*names, *self.classes)))
+        return [(start, end) for name, start, end in mentions(text, known) if name in names]
 
     def _pass(
         self,
@@ -141,7 +152,7 @@ class VisionRelevance:
         boxes: list[Any],
         sizes: list[Sequence[int]],
         layers: dict[int, list[float]],
-    ) -> list[float | None]:
+    ) -> list[float]:
         from osler.models.attention_rows import attention_rows
         from osler.models.language import image_positions, unwrap
         from osler.models.prompt_inputs import joined_inputs
@@ -154,7 +165,7 @@ class VisionRelevance:
         read = attention_rows(self.model, inputs, wanted, layers=self.settings.layers, heads=self.settings.heads)
         on_image = image_positions(self.model, inputs["input_ids"])
         grids = inputs.get("image_grid_thw")
-        found: list[float | None] = []
+        found = []
         for number, map_LRK in enumerate(read.maps):
             places = on_image[number].nonzero()[:, 0]
             grid = patch_grid(
@@ -164,9 +175,7 @@ class VisionRelevance:
                 grid_thw=None if grids is None else grids[number].tolist(),
             )
             region = sorted(grid.region(boxes[number], rule=self.settings.rule))
-            if not region:
-                found.append(None)
-                continue
+            assert region, "a box that is seen has a patch"
             by_layer = attention_mass(map_LRK, places, places[region], denominator=self.settings.denominator)
             for layer, value in zip(read.layers, by_layer.tolist(), strict=True):
                 layers.setdefault(layer, []).append(value)

@@ -11,6 +11,8 @@ from torch import Tensor
 def token_rewards(score_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, *, beta: float) -> Tensor:
     """Rewards of tokens: minus beta times the divergence at each, and the completion's score at its last.
 
+    A completion without tokens has none.
+
     Args:
         score_B: of each completion.
         kl_BT: log-probability under the policy that sampled less that under the reference, token by token.
@@ -18,9 +20,9 @@ def token_rewards(score_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, *, beta: floa
         beta: weight of the divergence.
     """
     rewards_BT = -beta * kl_BT * mask_BT
-    last_B = mask_BT.long().sum(1) - 1
-    rows_B = torch.arange(len(score_B), device=score_B.device)
-    rewards_BT[rows_B, last_B] = rewards_BT[rows_B, last_B] + score_B
+    length_B = mask_BT.long().sum(1)
+    rows_B, last_B = torch.arange(len(score_B), device=score_B.device), (length_B - 1).clamp(min=0)
+    rewards_BT[rows_B, last_B] = rewards_BT[rows_B, last_B] + score_B * (length_B > 0)
     return rewards_BT
 
 

@@ -13,7 +13,10 @@ from osler.training.checkpoints import MarkComplete, SafeCheckpoints
 from osler.training.recipe import Recipe, Stage
 from osler.training.rewards.combined import Combined
 from osler.training.rl.prompts import Prompts
+from osler.training.rl.rollouts import suppressed_tokens
 from osler.training.rl.samples import SampleLog
+from osler.training.rl.settings import between_draws
+from osler.training.sampling import RepeatedBatches
 
 
 class GrpoTrainer(SafeCheckpoints, GRPOTrainer):
@@ -37,6 +40,20 @@ class GrpoTrainer(SafeCheckpoints, GRPOTrainer):
             add_fused_lm_head(reference, temperature=self.temperature)
             self.ref_model = self.accelerator.prepare_model(reference, evaluation_mode=True)
         self.add_callback(MarkComplete())
+
+    def _get_train_sampler(self, dataset: Any = None) -> RepeatedBatches:
+        """The same batches as TRL's, in an order that depends on seed and epoch alone.
+
+        TRL's sampler goes on from where the last epoch left it, so that a resumed run would meet the order of the
+        first epoch again.
+        """
+        return RepeatedBatches(
+            len(dataset if dataset is not None else self.train_dataset),
+            batch=self.args.generation_batch_size // self.num_generations,
+            repeats=self.num_iterations * self.args.steps_per_generation,
+            seed=self.args.seed,
+            each=self.num_generations,
+        )
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """None: a checkpoint is not published."""
@@ -72,9 +89,8 @@ def grpo_trainer(
         epsilon=rollout.clip,
         beta=0.0,  # see GrpoTrainer
         save_strategy="steps" if stage.checkpoints else "no",
-        save_steps=every,
-        # the rendered prompt is conversational; an image placeholder is never an answer
-        generation_kwargs={"suppress_tokens": loaded.model.generation_config.suppress_tokens or None},
+        save_steps=between_draws(every, rollout),
+        generation_kwargs={"suppress_tokens": suppressed_tokens(loaded.model)},
     )
     trainer = GrpoTrainer(
         beta=rollout.beta,

@@ -28,7 +28,7 @@ from osler.training.rl import advantages
 from osler.training.rl.prompts import Prompts
 from osler.training.rl.rollouts import Completions, Judgement, draw, judge
 from osler.training.rl.samples import SampleLog
-from osler.training.rl.settings import RolloutSection
+from osler.training.rl.settings import RolloutSection, between_draws
 from osler.training.sampling import RepeatedBatches
 
 VALUE_HEAD = "value_head"
@@ -36,12 +36,13 @@ VALUE_HEAD = "value_head"
 
 @dataclass
 class _Batch:
-    """Completions with what stays fixed while they are learned from."""
+    """Completions with what stays fixed while they are learned from; `mask` is 1 at the tokens that teach."""
 
     drawn: Completions
     old_logps: Tensor
     advantages: Tensor
     returns: Tensor
+    mask: Tensor
 
 
 class PpoTrainer(SafeCheckpoints, Trainer):
@@ -57,10 +58,10 @@ class PpoTrainer(SafeCheckpoints, Trainer):
         model = kwargs["model"]
         self.rewards, self.rollout = rewards, rollout
         self.adapters = hasattr(model, "peft_config")
-        self.reference = (
-            copy.deepcopy(model).requires_grad_(False).eval() if rollout.beta and not self.adapters else None
-        )
+        reference = copy.deepcopy(model).requires_grad_(False).eval() if rollout.beta and not self.adapters else None
         super().__init__(data_collator=list, **kwargs)
+        # on the policy's device and in its precision: otherwise rounding looks like divergence
+        self.reference = reference and self.accelerator.prepare_model(reference, evaluation_mode=True)
         self.model_accepts_loss_kwargs = False
         self._batch: _Batch | None = None
         self._logged: dict[str, list[float]] = {}
@@ -95,10 +96,9 @@ class PpoTrainer(SafeCheckpoints, Trainer):
             log_metric=self._note,
             **columns,
         )
-        # a completion about which no reward says anything teaches nothing: the mean of the others
-        known = [score for score in scores if score is not None]
-        mean = sum(known) / len(known) if known else 0.0
-        score_B = torch.tensor([mean if score is None else score for score in scores], device=self.args.device)
+        # a completion about which no reward says anything teaches nothing
+        known_B = torch.tensor([score is not None for score in scores], device=self.args.device)
+        score_B = torch.tensor([score or 0.0 for score in scores], device=self.args.device)
         with torch.no_grad():
             was_training = self.model.training
             self.model.eval()
@@ -106,16 +106,17 @@ class PpoTrainer(SafeCheckpoints, Trainer):
             values_BT = self._values(old)
             self.model.train(was_training)
             reference_BT = self._reference_logps(drawn) if self.rollout.beta else old.logps
-        mask_BT = drawn.mask_BT
-        kl_BT = (old.logps - reference_BT) * mask_BT
+        mask_BT = drawn.mask_BT * known_B[:, None]
+        kl_BT = (old.logps - reference_BT) * drawn.mask_BT
         rewards_BT = advantages.token_rewards(score_B, kl_BT, mask_BT, beta=self.rollout.beta)
         advantages_BT, returns_BT = advantages.generalised_advantages(
             rewards_BT, values_BT, mask_BT, gamma=self.rollout.gamma, gae_lambda=self.rollout.gae_lambda
         )
-        self._note("reward", float(score_B.mean()))
-        self._note("kl", float(kl_BT.sum() / mask_BT.sum()))
-        self._note("completions/mean_length", float(mask_BT.sum(1).mean()))
-        return _Batch(drawn, old.logps, advantages.whitened(advantages_BT, mask_BT), returns_BT)
+        if known_B.any():
+            self._note("reward", float(score_B[known_B].mean()))
+        self._note("kl", float(kl_BT.sum() / drawn.mask_BT.sum()))
+        self._note("completions/mean_length", float(drawn.mask_BT.sum(1).mean()))
+        return _Batch(drawn, old.logps, advantages.whitened(advantages_BT, mask_BT), returns_BT, mask_BT)
 
     def _values(self, judgement: Judgement) -> Tensor:
         head: nn.Module = getattr(unwrap(self.model), VALUE_HEAD)
@@ -132,7 +133,7 @@ class PpoTrainer(SafeCheckpoints, Trainer):
         now = judge(model, batch.drawn, temperature=self.rollout.temperature, keep_hidden=True)
         terms = advantages.clipped_loss(
             now.logps, batch.old_logps, batch.advantages, self._values(now), batch.returns, now.entropy,
-            batch.drawn.mask_BT, clip=self.rollout.clip,
+            batch.mask, clip=self.rollout.clip,
         )  # fmt: skip
         for name, value in terms._asdict().items():
             self._note(f"ppo/{name}", float(value.detach()))
@@ -202,8 +203,7 @@ def ppo_trainer(
         **shared_arguments(recipe, stage, folder, len(prompts)),
         per_device_train_batch_size=stage.batch_size,
         save_strategy="steps" if stage.checkpoints else "no",
-        # between two draws, so that a resumed run draws where the first one would have
-        save_steps=max(1, every // rollout.inner_epochs) * rollout.inner_epochs,
+        save_steps=between_draws(every, rollout),
     )
     trainer = PpoTrainer(
         model=loaded.model,

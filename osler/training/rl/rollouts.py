@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from osler.models.language import unwrap
+from osler.models.language import image_token_id, unwrap
 from osler.models.prompt_inputs import joined_inputs
 from osler.training.objectives import IGNORE, Step
 from osler.training.rl.settings import RolloutSection
@@ -64,6 +64,8 @@ def draw(model: Any, processor: Any, prompts: Sequence[Any], rollout: RolloutSec
     """
     base = unwrap(model)
     tokenizer = processor.tokenizer
+    if tokenizer.pad_token is None:  # any token serves: the mask hides it
+        tokenizer.pad_token = tokenizer.eos_token
     inputs = processor.apply_chat_template(
         list(prompts),
         add_generation_prompt=True,
@@ -130,6 +132,18 @@ def _until_end(row: list[int], ends: list[int]) -> list[int]:
     return row[:length]
 
 
+def suppressed_tokens(model: Any) -> list[int]:
+    """Tokens that a completion never holds: those that the model says, and the image placeholder.
+
+    A placeholder in a completion would ask for a picture that is not there.
+
+    Args:
+        model: the policy, also wrapped.
+    """
+    base = unwrap(model)
+    return sorted({image_token_id(base), *(getattr(base.generation_config, "suppress_tokens", None) or ())})
+
+
 @contextmanager
 def _evaluating(model: Any) -> Iterator[None]:
     was_training = model.training
@@ -146,16 +160,15 @@ def _sampling(model: Any, tokenizer: Any, rollout: RolloutSection, ends: list[in
     from transformers import GenerationConfig
 
     stored = model.generation_config
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     model.generation_config = GenerationConfig(
         max_new_tokens=rollout.max_new_tokens,
         do_sample=True,
         temperature=rollout.temperature,
         top_p=rollout.top_p,
         top_k=0,
-        eos_token_id=ends,
-        pad_token_id=pad,
-        suppress_tokens=getattr(stored, "suppress_tokens", None) or None,
+        eos_token_id=ends or None,
+        pad_token_id=tokenizer.pad_token_id,
+        suppress_tokens=suppressed_tokens(model),
         use_cache=True,
     )
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,18 @@ class SampleLog(TrainerCallback):
         self.rewards, self.folder, self.every = rewards, folder, every
         rewards.keep_last = True
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Forget the lines of steps that a resumed run takes again."""
+        path = self.folder / "samples.jsonl"
+        if not state.is_world_process_zero or not path.is_file():
+            return
+        from osler.record_atomic import atomic_write
+
+        lines = path.read_text(encoding="utf-8").splitlines()
+        with atomic_write(path) as handle:
+            kept = [line for line in lines if _step(line) <= state.global_step]
+            handle.write("".join(f"{line}\n" for line in kept).encode())
+
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Draw after the first step and then every so many."""
         last = self.rewards.last
@@ -47,6 +60,14 @@ class SampleLog(TrainerCallback):
         sheet(
             [_card(last, self.rewards, number) for number in chosen], self.folder / f"step-{state.global_step:06d}.png"
         )
+
+
+def _step(line: str) -> float:
+    """Step of a line; infinite for one that a kill cut."""
+    try:
+        return float(json.loads(line)["step"])
+    except ValueError:
+        return math.inf
 
 
 def _line(last: dict[str, Any], rewards: Combined, number: int, step: int) -> dict[str, Any]:
@@ -80,6 +101,7 @@ def _card(last: dict[str, Any], rewards: Combined, number: int) -> tuple[Any, st
 def sheet(cards: Sequence[tuple[Any, str]], path: Path) -> None:
     """Pictures side by side with their texts below, as a PNG."""
     import textwrap
+    import warnings
 
     from matplotlib.figure import Figure
 
@@ -91,6 +113,9 @@ def sheet(cards: Sequence[tuple[Any, str]], path: Path) -> None:
         axes.imshow(image)
         axes.set_axis_off()
         wrapped = "\n".join(part for line in text.splitlines() for part in textwrap.wrap(line, 46)[:6])
-        axes.set_title(wrapped, fontsize=7, loc="left", y=-0.02, va="top")
+        # a model may write dollar signs: they are no formula
+        axes.set_title(wrapped, fontsize=7, loc="left", y=-0.02, va="top", parse_math=False)
     figure.suptitle("true boxes green, stated ones orange. Not for clinical use.", fontsize=8)
-    figure.savefig(path, dpi=110)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a model may write letters that no font has
+        figure.savefig(path, dpi=110)

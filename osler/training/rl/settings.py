@@ -92,3 +92,13 @@ class RolloutSection(_Section):
     """PPO: generalised advantage estimation."""
     sample_every: int = Field(default=50, ge=0)
     """Optimiser steps between pictures of sample completions; 0 draws none."""
+
+
+def between_draws(steps: int, rollout: RolloutSection) -> int:
+    """Steps between checkpoints, so that each lies between two draws: a resumed run draws where the first one did.
+
+    Args:
+        steps: as wished.
+        rollout: how often completions are learned from.
+    """
+    return max(1, steps // rollout.inner_epochs) * rollout.inner_epochs

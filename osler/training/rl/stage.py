@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,6 @@ def check_stage(stage: Stage, data: tuple[Any, Any] | None) -> None:
     Raises:
         RecipeError: unfit records, TRL absent, or several processes with the clipped objective.
     """
-    import os
     from importlib.util import find_spec
 
     assert stage.rollout is not None
@@ -45,10 +45,10 @@ def check_stage(stage: Stage, data: tuple[Any, Any] | None) -> None:
     if data is not None:
         check_prompts(data[0].records, stage.name)
         # whole batches only: a group of completions must not be cut
-        if len(data[0].records) < stage.batch_size * stage.accumulate:
+        prompts = stage.batch_size * stage.accumulate * int(os.environ.get("WORLD_SIZE", "1"))
+        if len(data[0].records) < prompts:
             raise RecipeError(
-                f"stage {stage.name}: {len(data[0].records)} records are fewer than a step's "
-                f"{stage.batch_size * stage.accumulate} prompts"
+                f"stage {stage.name}: {len(data[0].records)} records are fewer than a step's {prompts} prompts"
             )
 
 
@@ -63,6 +63,7 @@ def reward_trainer(recipe: Recipe, stage: Stage, loaded: Any, data: Any, folder:
         folder: of the stage.
     """
     assert stage.rollout is not None
+    without_dropout(loaded.model)
     rewards = make_rewards(stage, loaded.model, loaded.processor, data.records)
     _record(rewards, folder)
     prompts = Prompts(data.records, data.folders)
@@ -75,12 +76,33 @@ def reward_trainer(recipe: Recipe, stage: Stage, loaded: Any, data: Any, folder:
     return grpo_trainer(recipe, stage, loaded, prompts, rewards, folder)
 
 
+def without_dropout(model: Any) -> None:
+    """Switch dropout off in a model that samples: what is drawn, scored and learned from must be one policy.
+
+    With dropout the probabilities of one and the same completion differ from pass to pass, so that the ratio of the
+    clipped objective is not 1 where nothing has been learned yet.
+
+    Args:
+        model: changed in memory; its configuration is not.
+    """
+    from torch import nn
+
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        for name in ("attention_dropout", "dropout"):  # numbers that attention functions read
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
+
+
 def _record(rewards: Combined, folder: Path) -> None:
     """Write which rewards with which weights, and which judge with which prompt, beside the stage's checkpoints."""
     import json
 
     from osler.record_atomic import atomic_write
 
+    if os.environ.get("RANK", "0") != "0":  # one process writes
+        return
     judges = [reward.fingerprint for reward in rewards.rewards if hasattr(reward, "fingerprint")]
     content = {
         "weights": rewards.weights,
@@ -92,6 +114,17 @@ def _record(rewards: Combined, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / "rewards.json") as handle:
         handle.write((json.dumps(content, indent=1) + "\n").encode())
+
+
+def known_names(records: Sequence[Record]) -> tuple[str, ...]:
+    """Names of all classes that records hold, and their synonyms."""
+    import json
+
+    from osler.word_spans import class_names
+
+    labels = sorted({region.label for record in records for region in record.regions})
+    tables = [json.loads(text) for text in sorted({record.tags.get("synonyms", "{}") for record in records})]
+    return class_names(labels, [word for table in tables for words in table.values() for word in words])
 
 
 def make_rewards(stage: Stage, model: Any, processor: Any, records: Sequence[Record]) -> Combined:
@@ -118,12 +151,11 @@ def make_rewards(stage: Stage, model: Any, processor: Any, records: Sequence[Rec
             from osler.training.rewards.relevance import RelevanceSettings, VisionRelevance
 
             settings = RelevanceSettings(**section.relevance_settings.model_dump())
-            rewards.append(VisionRelevance(model, processor, settings))
+            rewards.append(VisionRelevance(model, processor, settings, classes=known_names(records)))
         elif name == "format":
             from osler.training.rewards.format import Format
 
-            labels = sorted({region.label for record in records for region in record.regions})
-            rewards.append(Format(labels))
+            rewards.append(Format(known_names(records)))
         else:
             from osler.endpoint import ChatEndpoint
             from osler.training.rewards.judge import Judge

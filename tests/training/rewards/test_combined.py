@@ -84,6 +84,8 @@ def test_groups_must_be_whole_and_of_one_prompt():
         combined(["a"] * 5, ["x"] * 5)
     with pytest.raises(RewardError, match="side by side"):
         combined(["a", "b", "a", "b"], ["x"] * 4)
+    with pytest.raises(RewardError, match="side by side"):
+        combined(["a"] * 4, ["x"] * 4, id=["1", "2", "1", "2"])  # the same question to two pictures
 
 
 def test_weights_and_rewards_go_together():
@@ -93,3 +95,7 @@ def test_weights_and_rewards_go_together():
         combine({"localisation": [-0.1, 0.2]}, group=2)
     with pytest.raises(RewardError, match="not finite"):
         combine({"localisation": [math.nan, 0.2]}, group=2)
+    with pytest.raises(RewardError, match="judge gave nan, which is not finite"):
+        combine({"judge": [0.1, math.nan]}, group=2)
+    with pytest.raises(RewardError, match="3 values for 2 completions"):
+        Combined([Fixed("judge", [0.1, 0.2, 0.3])], {"judge": 1.0}, group=2)(["a", "a"], ["x", "y"])

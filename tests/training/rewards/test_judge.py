@@ -14,7 +14,7 @@ from tests.endpoint_server import chat, failure, serving
     ("answer", "mark"),
     [
         ("7", 0.7), ("10", 1.0), ("0", 0.0), ("Mark: 8", 0.8), ("8/10", 0.8), ("8 / 10, well done", 0.8),
-        ("8 8", 0.8),
+        ("8 8", 0.8), ("8 out of 10", 0.8), ("5-6", None), ("5 – 6", None), ("8/100", None),
         ("", None), ("eleven", None), ("11", None), ("7 or 8", None), ("7.5", None), ("-3", None),
         ("I cannot say", None),
     ],

@@ -1,12 +1,14 @@
-"""What is rewarded is what is measured: the localisation reward is the protocol `grounding-iou`."""
+"""What is rewarded is what is measured: `grounding-iou`, and the classes that `recognition-*` find named."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osler.boxes import Box
 from osler.evaluation import protocols
+from osler.evaluation.protocols.class_names import named_classes
 from osler.evaluation.protocols.regions import Regions
 from osler.training.rewards.localisation import Localisation
+from osler.training.rewards.relevance import VisionRelevance
 
 PIECES = (
     "[1, 2, 30, 40]",
@@ -34,5 +36,29 @@ def test_the_same_number(pieces, first, second):
     )
     measured = protocols.get("grounding-iou").score(text, "a reference", regions=regions).value
     rewarded = Localisation("pixel_xyxy")([None], [text], boxes=[corners], size=[(60, 60)])[0]
-    if text.strip():
-        assert rewarded == measured
+    assert rewarded == measured
+
+
+WORDS = (
+    "viral",
+    "Pneumonia",
+    "pneumonia,",
+    "the",
+    "soft-tissue",
+    "soft tissue",
+    "mass",
+    "no",
+    "masses",
+    "'cyst'",
+    "lump",
+)
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=6))
+def test_the_same_names(words):
+    text, classes = " ".join(words), ("viral pneumonia", "pneumonia", "soft tissue", "cyst")
+    measured = named_classes(text, classes, {"lump": "cyst"})
+    reward = VisionRelevance(None, None, classes=(*classes, "lump"))
+    for name in classes:
+        rewarded = reward.named(text, (name, "lump") if name == "cyst" else (name,))
+        assert bool(rewarded) == (name in measured)

@@ -35,6 +35,7 @@ def test_where_there_is_nothing_saying_nothing_is_right():
     assert score("There is no abnormality.", []) == 1
     assert score("It lies at <box>(1,2),(3</box>.", []) == 0, "a broken box is a box all the same"
     assert score(said((0, 0, 10, 10)), []) == 0
+    assert score("  \n", []) == 0, "an empty answer does not say that nothing is there"
 
 
 def test_extra_boxes_cost():

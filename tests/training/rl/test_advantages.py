@@ -46,6 +46,11 @@ def test_the_score_comes_at_the_last_token_and_divergence_at_each():
     torch.testing.assert_close(rewards, torch.tensor([[-0.05, -0.05, 0.95], [1.95, 0.0, 0.0]]))
 
 
+def test_a_completion_without_tokens_has_no_reward():
+    rewards = token_rewards(torch.tensor([1.0, 2.0]), torch.zeros(2, 3), mask_of([0, 2], 3), beta=0.1)
+    torch.testing.assert_close(rewards, torch.tensor([[0.0, 0.0, 0.0], [0.0, 2.0, 0.0]]))
+
+
 def test_whitening():
     mask = mask_of([2, 3], 3)
     values = torch.tensor([[1.0, 2.0, 99.0], [3.0, 4.0, 5.0]])

@@ -51,14 +51,17 @@ def test_a_stage_runs_logs_and_leaves_a_plain_model(tmp_path, taught, method, lo
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_killed_run_resumes_to_the_same_bits(tmp_path, taught, method, monkeypatch):
-    whole = run(content(tmp_path / "a", taught, method=method))
-    recipe = content(tmp_path / "b", taught, method=method)
+    """Also from checkpoints as frequent as steps, where completions are learned from twice, and in a later epoch."""
+    steps = 10  # 4 batches of prompts an epoch, each twice
+    changes = {"rollout": {"inner_epochs": 2}, "checkpoints": 8, "max_steps": steps}
+    whole = run(content(tmp_path / "a", taught, method=method, **changes))
+    recipe = content(tmp_path / "b", taught, method=method, **changes)
     from transformers import Trainer
 
     step = Trainer.training_step
 
     def dies(self, *args, **kwargs):
-        if self.state.global_step == 3:
+        if self.state.global_step == steps - 1:
             raise KeyboardInterrupt
         return step(self, *args, **kwargs)
 
@@ -101,6 +104,110 @@ def test_what_is_rewarded_becomes_more_likely(tmp_path, taught, method, monkeypa
     )  # fmt: skip
     run(recipe)
     assert sum(reward.seen[-4:]) / 4 > sum(reward.seen[:2]) / 2 + 0.2, reward.seen
+
+
+def test_dropout_does_not_tell_the_policy_from_itself(tmp_path, taught):
+    """Learned from once, the policy is the one that sampled: no ratio leaves the bounds, and the surrogate is zero."""
+    lora = {"r": 4, "alpha": 64, "dropout": 0.5}
+    result = run(content(tmp_path, taught, lora=lora, train=["projector"], rollout={"beta": 0.0}))
+    history = json.loads((result.folder / "reward" / "history.json").read_text())
+    steps = [entry for entry in history if "loss" in entry]
+    assert len(steps) == 4
+    assert all(entry["ppo/clipped"] == 0 for entry in steps)
+    assert all(abs(entry["ppo/policy"]) < 1e-3 for entry in steps)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_stage_is_free_of_dropout(tmp_path, taught, method, monkeypatch):
+    from transformers import Trainer
+
+    seen = []
+    step = Trainer.training_step
+
+    def looks(self, model, *args, **kwargs):
+        seen.extend(module.p for module in model.modules() if isinstance(module, torch.nn.Dropout))
+        return step(self, model, *args, **kwargs)
+
+    monkeypatch.setattr(Trainer, "training_step", looks)
+    run(content(tmp_path, taught, method=method, lora={"dropout": 0.5}, train=["projector"], max_steps=1))
+    assert seen
+    assert not any(seen)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_placeholder_is_never_drawn(tmp_path, taught, method, monkeypatch):
+    """Even by a model whose folder does not forbid it: a picture that is not there would be asked for."""
+    from transformers import GenerationConfig, GenerationMixin
+
+    from osler.models import load_model
+    from osler.models.language import image_token_id
+
+    loaded = load_model(taught)
+    loaded.model.generation_config.suppress_tokens = None
+    loaded.save(tmp_path / "free")
+    seen = []
+    generate = GenerationMixin.generate
+
+    def listens(self, *args, **kwargs):
+        config: GenerationConfig = kwargs.get("generation_config") or self.generation_config
+        seen.append(config.suppress_tokens)
+        return generate(self, *args, **kwargs)
+
+    monkeypatch.setattr(GenerationMixin, "generate", listens)
+    run(content(tmp_path, tmp_path / "free", method=method, max_steps=1))
+    assert seen == [[image_token_id(loaded.model)]]
+
+
+def test_prompts_of_unlike_length_without_a_padding_token(taught):
+    """As of a published checkpoint; what is drawn for a prompt does not depend on its company but for rounding."""
+    from PIL import Image
+
+    from osler.models import load_model
+    from osler.training.rl.rollouts import draw, judge
+    from osler.training.rl.settings import RolloutSection
+
+    loaded = load_model(taught)
+    loaded.tokenizer.pad_token = None
+    parts = [{"type": "image", "image": Image.new("RGB", (40, 32))}]
+    prompts = [
+        [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]
+        for text in ("what is this", "what is this, if you please, and where does it lie")
+    ]
+    drawn = draw(loaded.model, loaded.processor, prompts, RolloutSection(max_new_tokens=6, top_p=0.01))
+    alone = [
+        draw(loaded.model, loaded.processor, [one], RolloutSection(max_new_tokens=6, top_p=0.01)) for one in prompts
+    ]
+    assert drawn.ids == [one.ids[0] for one in alone]
+    together = judge(loaded.model, drawn, temperature=1.0).logps
+    for row, one in zip(together, alone, strict=True):
+        found = judge(loaded.model, one, temperature=1.0).logps[0]
+        torch.testing.assert_close(row[: len(found)], found, rtol=1e-4, atol=1e-5)
+
+
+def test_what_no_reward_scores_teaches_nothing(tmp_path, taught, monkeypatch):
+    from osler.training.rewards.combined import Combined
+    from osler.training.rl import stage as stages
+
+    class Silent:
+        __name__ = "localisation"
+
+        def __call__(self, prompts, completions, **_):
+            return [None] * len(completions)
+
+    monkeypatch.setattr(
+        stages,
+        "make_rewards",
+        lambda stage, *_: Combined([Silent()], {"localisation": 1.0}, group=stage.rollout.completions),
+    )
+    result = run(content(tmp_path, taught, rollout={"sample_every": 0}))
+    before, after = weights(taught), weights(result.model)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_divergence_is_zero_at_the_start_in_half_precision(tmp_path, taught):
+    result = run(content(tmp_path, taught, max_steps=1, precision="bf16", cache_vision=False))
+    history = json.loads((result.folder / "reward" / "history.json").read_text())
+    assert history[0]["kl"] == 0
 
 
 def test_divergence_is_zero_at_the_start_and_grows(tmp_path, taught):
