@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from osler.cli import harvest
 from osler.errors import RecordError
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.command("harvest")(harvest.harvest)
+app.command("make-articles")(harvest.make_articles)
 
 
 @app.command("list")

@@ -73,6 +73,7 @@ _SOURCES = {
     "phantom": ("osler.sources.phantom_source", "PhantomSource"),
     "vqa-rad": ("osler.sources.vqa_rad_source", "VqaRadSource"),
     "omnimedvqa": ("osler.sources.omnimedvqa", "OmniMedVqaSource"),
+    "pmc-oa": ("osler.sources.pmc_oa", "PmcOaSource"),
     "llava-json": ("osler.sources.llava_json", "LlavaJsonSource"),
     "pascal-voc": ("osler.sources.pascal_voc", "PascalVocSource"),
     "coco-boxes": ("osler.sources.coco_boxes", "CocoBoxesSource"),
