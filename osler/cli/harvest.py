@@ -102,7 +102,7 @@ def harvest(
         **options,
     )
     settings = Settings(filters, around, shard_articles, format)  # type: ignore[arg-type]  # it checks the format
-    addresses = {name: text for name, text in (("url", url), ("search_url", search_url)) if text}
+    addresses: dict[str, Any] = {name: text for name, text in (("url", url), ("search_url", search_url)) if text}
     access = Access(email=email, rate=rate, connections=connections, **addresses)
     with _bars() as progress:
         summary = run(

@@ -50,7 +50,7 @@ class BucketStore:
             raise SourceError(f"{url!r} is no address; want for instance {URL}")
         self.folder, self.client, self.url, self.bucket = mirror, client, url.rstrip("/"), bucket
 
-    def list(self, prefix: str) -> Iterator[S3Object]:
+    def objects(self, prefix: str) -> Iterator[S3Object]:
         """Objects whose key begins so (ListObjectsV2), page by page.
 
         Raises:
@@ -84,7 +84,7 @@ class BucketStore:
             ObjectProblem: unreachable.
         """
         found = []
-        for entry in self.list(f"metadata/{pmcid}."):
+        for entry in self.objects(f"metadata/{pmcid}."):
             version = version_of_metadata(entry.key)
             if version is not None and version.pmcid == pmcid:
                 found.append(Listed(version, entry.etag, entry.changed))

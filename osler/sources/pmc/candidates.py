@@ -122,7 +122,7 @@ def inventory(store: BucketStore, *, day: str = "") -> Iterator[Listed]:
         ObjectProblem: unreachable.
     """
     prefix = f"inventory-reports/{store.bucket}/metadata/"
-    found = {match[1]: entry.key for entry in store.list(prefix) if (match := _INVENTORY.fullmatch(entry.key))}
+    found = {match[1]: entry.key for entry in store.objects(prefix) if (match := _INVENTORY.fullmatch(entry.key))}
     stamps = sorted(stamp for stamp in found if stamp.startswith(day))
     if not stamps:
         have = f"; there are {min(found)[:10]} to {max(found)[:10]}" if found else ""

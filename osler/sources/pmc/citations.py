@@ -22,6 +22,8 @@ _TOKEN = re.compile(
     r"|(?P<letter>[A-Za-z](?![A-Za-z])|(?-i:[A-H]{2,6})(?![A-Za-z])))",
     re.IGNORECASE,
 )
+_QUANTITY = re.compile(r"\s*(?:%|(?:mm|cm|mg|kg|ml|years?|days?|months?|weeks?|hours?|patients?|cases?)\b)")
+_CLOSED = re.compile(r"\s*(?:[,;:).\]–-]|and\b|$)")
 MAX_RANGE = 30  # "Figs 2-31" is likelier to be a misread number than thirty figures
 
 
@@ -131,23 +133,19 @@ def _between(first: Named, digits: str, end: int) -> list[Named]:
 
 def _goes_on(text: str, token: re.Match[str]) -> bool:
     """Whether a number after "," or "and" is a figure's, not a quantity ("Fig. 1 and 3 patients", "Fig. 2, 15%")."""
-    after = text[token.end() : token.end() + 14]
-    return (
-        re.match(r"\s*(?:%|mm|cm|mg|kg|ml|years?|days?|months?|weeks?|hours?|patients?|cases?)\b|\s*%", after) is None
-    )
+    return _QUANTITY.match(text, token.end()) is None
 
 
 def _is_panel(text: str, token: re.Match[str], figure: Named, last: str, ranged: str, opened: int) -> bool:
     """Whether a single letter is a panel: "1A", "1(a", "1A, C", "1A-C", "1 A,"; not "Fig. 1 and a mass"."""
     letter = token["letter"]
     attached = token.start("letter") == token.start()  # no space before
-    after = text[token.end() :]
     if len(letter) > 1:
         return last == "number" and attached and list(letter) == sorted(set(letter))
     if opened:
         return last != "dash" or bool(figure.panels)
     if last == "number":
-        return attached or (letter.isupper() and re.match(r"\s*(?:[,;:).\]–-]|and\b|$)", after) is not None)
+        return attached or (letter.isupper() and _CLOSED.match(text, token.end()) is not None)
     if not figure.panels or letter.isupper() != figure.panels[0].isupper():
         return False
     if last == "dash":
@@ -155,4 +153,4 @@ def _is_panel(text: str, token: re.Match[str], figure: Named, last: str, ranged:
     if last == "letter":  # "1a b"
         return False
     # after "," or "and": the words "a" and "I" have another word behind them
-    return letter not in "aAI" or re.match(r"\s*(?:[,;:).\]]|$)", after) is not None
+    return letter not in "aAI" or _CLOSED.match(text, token.end()) is not None

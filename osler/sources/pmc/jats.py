@@ -17,7 +17,9 @@ from osler.sources.pmc.licences import code_of
 from osler.sources.pmc.panels import panels_of
 from osler.sources.pmc.texts import Flat, flatten, plain
 
-_OUTSIDE = frozenset("sub-article response ref-list supplementary-material media caption table table-wrap-foot".split())
+_OUTSIDE = frozenset(
+    ["sub-article", "response", "ref-list", "supplementary-material", "media", "caption", "table", "table-wrap-foot"]
+)
 _LABEL_NUMBER = re.compile(r"(?:^|[\s.])(\d{1,3}(?:\.\d{1,2})?)\s*[.:]?\s*$")
 _BORROWED = re.compile(
     r"\b(?:reproduced|reprinted|adapted|used|modified|taken)\s+with\s+(?:\w+\s+){0,2}permission", re.I

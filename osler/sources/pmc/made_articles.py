@@ -1,8 +1,8 @@
 """Rehearsal articles in the bucket's layout: to try a harvest without a network, and to test one.
 
-The folder is what a mirror of the bucket would be: `PMC900000001.1/` with XML, text, metadata and pictures, all metadata
-again under `metadata/`, and an inventory. Ids lie far above those in use, and every title says that the article is made.
-One seed fixes every byte.
+The folder is what a mirror of the bucket would be: `PMC900000001.1/` with XML, text, metadata and pictures, all
+metadata again under `metadata/`, and an inventory. Ids lie far above those in use, and every title says that the
+article is made. One seed fixes every byte.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def make(
 ) -> MadeSummary:
     """Write rehearsal articles.
 
-    Of 40 articles, one is retracted, two have a licence that forbids commercial use, one lacks a picture file, one shows
-    a picture twice, six have older versions, and two share a picture with the article before.
+    Of 40 articles, one is retracted, two have a licence that forbids commercial use, one lacks a picture file, one
+    shows a picture twice, six have older versions, and two share a picture with the article before.
 
     Args:
         folder: new or empty.

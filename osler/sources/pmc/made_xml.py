@@ -117,7 +117,8 @@ def _figure(number: int, figure: XmlFigure, index: int) -> str:
 def _graphic(name: str, index: int) -> str:
     plain = f"<graphic xlink:href={quoteattr(name)}/>"
     if index % 6 == 3:
-        return f'<alternatives>{plain}<graphic specific-use="thumbnail" xlink:href={quoteattr(name + "-t")}/></alternatives>'
+        small = f"<graphic xlink:href={quoteattr(name + '-t')}/>"
+        return f"<alternatives>{plain}{small}</alternatives>"
     return plain
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 from osler.record_mentions import Mention
@@ -14,11 +15,13 @@ from osler.sources.pmc.sentences import sentence_spans
 _DASH = re.compile(r"\s*(?:[-‐‑–—−]|to|through)\s*$")
 _LINK_PANELS = re.compile(r"\d\s*\(?([A-Za-z](?:\s*[,–-]\s*[A-Za-z])*)\)?\s*$")
 
+MAX_MENTIONS, MAX_CHARACTERS = 200, 5000  # for one figure, and for one text: a stranger's file may have millions
+
 
 def mentions_of(
     figures: Sequence[Figure], paragraphs: Sequence[Paragraph], *, around: int = 1
 ) -> dict[str, list[Mention]]:
-    """Mentions of each figure, by its id, in the text's order; each sentence once for a figure.
+    """Mentions of each figure, by its id, in the text's order; each sentence once for a figure, at most 200.
 
     A figure is named by a link to it, by its number in words such as "Figs 2–4" or "1A, C", whether linked or not, or
     by standing between the two linked ends of a range. Where a link and the printed number disagree, the link counts.
@@ -37,12 +40,11 @@ def mentions_of(
     for paragraph in paragraphs:
         text = paragraph.flat.text
         spans = sentence_spans(text)
+        starts = [start for start, _ in spans]
         seen: dict[tuple[int, str], list[str]] = {}
         whole: set[tuple[int, str]] = set()
         for place, id, panels in _named(paragraph, figures, order, by_number):
-            sentence = next((n for n, (start, end) in enumerate(spans) if start <= place < end), None)
-            if sentence is None:
-                continue
+            sentence = max(0, bisect_right(starts, place) - 1)
             known = seen.setdefault((sentence, id), [])
             known.extend(panel for panel in panels if panel not in known)
             if not panels:
@@ -51,12 +53,10 @@ def mentions_of(
             start, end = spans[sentence]
             first, last = spans[max(0, sentence - around)], spans[min(len(spans) - 1, sentence + around)]
             named = () if (sentence, id) in whole else tuple(panels)
-            mention = Mention(
-                text[start:end], text[first[0] : start].strip(), text[end : last[1]].strip(), named, paragraph.section
-            )
-            if around == 0:
-                mention = mention._replace(before="", after="")
-            found[id].append(mention)
+            before, after = (text[first[0] : start], text[end : last[1]]) if around else ("", "")
+            if len(found[id]) < MAX_MENTIONS:
+                told = (text[start:end], before.strip(), after.strip())
+                found[id].append(Mention(*(part[:MAX_CHARACTERS] for part in told), named, paragraph.section))
     return found
 
 
@@ -65,9 +65,10 @@ def _named(
 ) -> Iterator[tuple[int, str, Sequence[str]]]:
     """(place, figure id, panels) of everything that names a figure."""
     text, links = paragraph.flat
+    starts, ends = [link.start for link in links], [link.end for link in links]
     used: set[int] = set()
     for name in figures_named(text):
-        over = [n for n, link in enumerate(links) if link.start < name.end and name.start < link.end]
+        over = range(bisect_right(ends, name.start), bisect_left(starts, name.end))
         linked = [id for n in over for id in links[n].ids if id in order]
         numbers = {figures[order[id]].number for id in linked}
         if name.number in by_number and (not linked or name.number in numbers or len(over) > 1):
@@ -82,7 +83,7 @@ def _named(
     for n, link in enumerate(links):
         ids = [id for id in link.ids if id in order]
         if n not in used:
-            found = _LINK_PANELS.search(text[link.start : link.end])
+            found = _LINK_PANELS.search(text[max(link.start, link.end - 40) : link.end])
             for id in ids:
                 yield link.start, id, letters(found[1]) if found else ()
         if n and ids and (previous := [id for id in links[n - 1].ids if id in order]):

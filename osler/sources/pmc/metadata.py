@@ -1,4 +1,4 @@
-"""The metadata object of an article version. A field of a wrong type counts as absent, as the bucket's own notes ask."""
+"""The metadata object of an article version. A field of a wrong type counts as absent."""
 
 from __future__ import annotations
 

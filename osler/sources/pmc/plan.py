@@ -1,6 +1,6 @@
 """The list of articles of a harvest, on disk: eight million of them fit, and a killed run finds it again.
 
-One row an article, with its newest version; which older ones were passed over is counted. SQLite, in the harvest folder.
+One row an article, with its newest version; which older ones were passed over is counted. SQLite.
 """
 
 from __future__ import annotations

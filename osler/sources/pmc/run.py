@@ -1,8 +1,8 @@
 """The harvest of many articles: shards that appear whole, so that a killed run goes on and ends with the same bytes.
 
 A shard is a function of its articles (names and ETags), the filters and this code's version. The digest of those stands
-in the shard's `.done.json`, which is written last: what has the right digest is not done again, and after an update only
-the shards with changed articles are.
+in the shard's `.done.json`, which is written last: what has the right digest is not done again, and after an update
+only the shards with changed articles are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -51,7 +51,7 @@ class Settings:
         SourceError: a number out of range.
     """
 
-    filters: Filters = Filters()
+    filters: Filters = field(default_factory=Filters)
     around: int = 1
     shard_articles: int = 200
     format: Literal["jsonl", "parquet"] = "jsonl"

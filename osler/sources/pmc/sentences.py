@@ -6,12 +6,17 @@ import re
 
 # lower case, without the last stop
 _ABBREVIATIONS = frozenset(
-    "fig figs figure suppl supp tab ref refs eq eqs no nos vol pp ch sec al e.g i.e eg ie cf vs v dr prof mr mrs ms "
-    "st approx ca resp incl est dept inc ltd co corp jr sr var sp spp ssp subsp viz etc".split()
+    re.findall(
+        r"\S+",
+        "fig figs figure suppl supp tab ref refs eq eqs no nos vol pp ch sec al e.g i.e eg ie cf vs v dr "
+        "prof mr mrs ms st approx ca resp incl est dept inc ltd co corp jr sr var sp spp ssp subsp viz "
+        "etc",
+    )
 )
 _STOP = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s+[\"'“‘(\[]*(?:[A-Z0-9À-ÞΑ-Ω]))")
+_SPACE = re.compile(r"\s*")
 _LISTED = re.compile(r"(?:,|\band|&|[-–—])\s*$")
-_WORD_BEFORE = re.compile(r"(\S+)$")
+_BACK = 40  # characters looked at before a stop: a file of a stranger may be one long word
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:
@@ -23,27 +28,34 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
         ['A mass (Fig. 2) was 2.5 cm.', 'Dr. Wu et al. saw it.']
     """
     spans: list[tuple[int, int]] = []
-    start = len(text) - len(text.lstrip())
+    start = _after_spaces(text, 0)
     for stop in _STOP.finditer(text):
-        if _is_abbreviation(text, start, stop):
+        if stop.end() <= start or _is_abbreviation(text, start, stop):
             continue
         spans.append((start, stop.end()))
-        start = stop.end() + len(text[stop.end() :]) - len(text[stop.end() :].lstrip())
+        start = _after_spaces(text, stop.end())
     end = len(text.rstrip())
     if start < end:
         spans.append((start, end))
     return spans
 
 
+def _after_spaces(text: str, place: int) -> int:
+    found = _SPACE.match(text, place)
+    assert found is not None
+    return found.end()
+
+
 def _is_abbreviation(text: str, start: int, stop: re.Match[str]) -> bool:
     if stop[0] != ".":
         return False
-    found = _WORD_BEFORE.search(text, start, stop.start())
-    if found is None:
+    before = text[max(start, stop.start() - _BACK) : stop.start()]
+    words = before.rsplit(None, 1)
+    if not words or before[-1].isspace():
         return False
-    word = found[1].lstrip("(['\"“‘")
+    word = words[-1].lstrip("(['\"“‘")
     if word.lower() in _ABBREVIATIONS:
         return True
     # an initial ("J. Smith"), unless it is the last of some panels ("Fig. 1A, C.", "A and B.")
-    listed = _LISTED.search(text, start, found.start()) is not None
+    listed = len(words) > 1 and _LISTED.search(words[0] + " ") is not None
     return len(word) == 1 and word.isupper() and word != "I" and not listed

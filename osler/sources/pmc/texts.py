@@ -10,10 +10,14 @@ from osler.sources.pmc.article_xml import attribute
 
 # inside a paragraph these are things of their own, or paragraphs of their own
 BLOCKS = frozenset(
-    "fig fig-group table-wrap table-wrap-group supplementary-material media fn disp-formula disp-formula-group list "
-    "def-list disp-quote boxed-text verse-group speech statement chem-struct-wrap array table p".split()
+    re.findall(
+        r"\S+",
+        "fig fig-group table-wrap table-wrap-group supplementary-material media fn disp-formula "
+        "disp-formula-group list def-list disp-quote boxed-text verse-group speech statement "
+        "chem-struct-wrap array table p",
+    )
 )
-SILENT = frozenset("tex-math annotation annotation-xml object-id label-alternatives".split())
+SILENT = frozenset(["tex-math", "annotation", "annotation-xml", "object-id", "label-alternatives"])
 _SPACES = re.compile(r"\s+")
 
 
@@ -61,7 +65,9 @@ def flatten(element: Element) -> Flat:
 
 def plain(element: Element | None) -> str:
     """`flatten` without the links; empty for None."""
-    return "" if element is None else flatten(element).text
+    if element is None:
+        return ""
+    return flatten(element).text if len(element) else " ".join((element.text or "").split())
 
 
 def _joined(pieces: list[tuple[str, tuple[str, ...]]]) -> Flat:
