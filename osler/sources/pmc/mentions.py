@@ -55,8 +55,9 @@ def mentions_of(
             named = () if (sentence, id) in whole else tuple(panels)
             before, after = (text[first[0] : start], text[end : last[1]]) if around else ("", "")
             if len(found[id]) < MAX_MENTIONS:
-                told = (text[start:end], before.strip(), after.strip())
-                found[id].append(Mention(*(part[:MAX_CHARACTERS] for part in told), named, paragraph.section))
+                told = text[start:end][:MAX_CHARACTERS]
+                before, after = before.strip()[-MAX_CHARACTERS:], after.strip()[:MAX_CHARACTERS]
+                found[id].append(Mention(told, before, after, named, paragraph.section))
     return found
 
 
