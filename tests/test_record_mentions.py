@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from osler.errors import RecordError
@@ -18,6 +18,8 @@ from osler.record_mentions import (
 )
 from osler.records import Provenance, Record, Turn
 
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+
 TEXT = st.text(max_size=8)
 
 
@@ -25,11 +27,13 @@ def record(**notes: str) -> Record:
     return Record(id="r", turns=(Turn(role="user", text="x"),), provenance=Provenance(notes=notes))
 
 
+@PATIENT
 @given(st.lists(st.builds(Mention, TEXT.filter(bool), TEXT, TEXT, st.lists(TEXT, max_size=2).map(tuple), TEXT)))
 def test_mentions_come_back(mentions: list[Mention]) -> None:
     assert mentions_of(record(mentions=mentions_note(mentions))) == tuple(mentions)
 
 
+@PATIENT
 @given(st.lists(st.builds(Panel, TEXT.filter(bool), TEXT)))
 def test_panels_come_back(panels: list[Panel]) -> None:
     assert panels_of(record(panels=panels_note(panels))) == tuple(panels)

@@ -163,7 +163,7 @@ def make_articles(
             seed=seed,
             advance=progress("articles", count),
         )
-    typer.echo(f"{made.articles} articles with {made.figures} figures, {made.faults} broken ones: {folder}")
+    typer.echo(f"{made.articles} articles with {made.pictures} pictures, {made.faults} broken ones: {folder}")
     typer.echo(f"harvest them:  osler data harvest OUT --mirror {folder}")
 
 

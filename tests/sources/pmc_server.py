@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
-
-from osler.sources.pmc.keys import BUCKET
+from typing import Any
+from urllib.parse import quote
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -16,17 +17,14 @@ Answer = tuple[int, dict[str, str], bytes]
 class Bucket:
     """A public bucket on this machine."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, client: Any) -> None:
+        self.url, self._client = url, client
+        client.put(url, headers={"x-amz-acl": "public-read"}).raise_for_status()
 
     def put(self, key: str, data: bytes) -> None:
         """Upload an object that anybody may read."""
-        from urllib.parse import quote
-
-        import httpx2
-
         headers = {"x-amz-acl": "public-read"}
-        httpx2.put(f"{self.url}/{quote(key)}", content=data, headers=headers).raise_for_status()
+        self._client.put(f"{self.url}/{quote(key)}", content=data, headers=headers).raise_for_status()
 
     def fill(self, folder: Path) -> None:
         """Upload a folder."""
@@ -36,8 +34,12 @@ class Bucket:
 
 
 @contextmanager
-def s3_server() -> Iterator[Bucket]:
-    """A moto server with an empty bucket of the right name."""
+def s3_server() -> Iterator[Callable[[], Bucket]]:
+    """A moto server; each call makes an empty bucket in it.
+
+    The buckets have other names than the metadata's addresses: what is asked for is decided by the address of the
+    bucket alone.
+    """
     import logging
 
     import httpx2
@@ -47,11 +49,10 @@ def s3_server() -> Iterator[Bucket]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    httpx2.post(f"http://{host}:{port}/moto-api/reset").raise_for_status()
-    url = f"http://{host}:{port}/{BUCKET}"
-    httpx2.put(url, headers={"x-amz-acl": "public-read"}).raise_for_status()
+    numbers = count()
     try:
-        yield Bucket(url)
+        with httpx2.Client() as client:
+            yield lambda: Bucket(f"http://{host}:{port}/bucket-{next(numbers)}", client)
     finally:
         server.stop()
 
@@ -75,7 +76,7 @@ def answering(answer: Callable[[str], Answer]) -> Iterator[tuple[str, list[str]]
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}", asked

@@ -33,13 +33,13 @@ class MadeSummary(NamedTuple):
     Args:
         folder: in the bucket's layout.
         articles: without the broken ones; each in one version or several.
-        figures: of the newest versions.
+        pictures: of the newest versions.
         faults: broken articles.
     """
 
     folder: Path
     articles: int
-    figures: int
+    pictures: int
     faults: int
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from osler.sources.pmc.citations import MAX_RANGE, figures_named
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 
 
 def named(text: str) -> str:
@@ -47,6 +49,7 @@ def test_examples(text: str, wanted: str) -> None:
     assert named(text) == wanted
 
 
+@PATIENT
 @given(st.integers(1, 99), st.integers(1, 60), st.sampled_from("-–— "), st.sampled_from(["Fig. ", "Figs ", "figures "]))
 def test_ranges_hold_all_between(first: int, length: int, dash: str, head: str) -> None:
     last = first + length
@@ -55,6 +58,7 @@ def test_ranges_hold_all_between(first: int, length: int, dash: str, head: str) 
     assert found == (list(range(first, last + 1)) if length <= MAX_RANGE else [first])
 
 
+@PATIENT
 @given(st.lists(st.tuples(st.integers(1, 30), st.sets(st.sampled_from("ABCDEF"))), min_size=1, max_size=5))
 def test_a_list_is_read_as_it_was_written(figures: list[tuple[int, set[str]]]) -> None:
     texts = [f"{number}{', '.join(sorted(panels))}" for number, panels in figures]
@@ -62,6 +66,7 @@ def test_a_list_is_read_as_it_was_written(figures: list[tuple[int, set[str]]]) -
     assert [(int(name.number), set(name.panels)) for name in found] == figures
 
 
+@PATIENT
 @given(st.text("Fig.s 12AaBb,-–()andto;S%", max_size=60))
 def test_any_text_is_read(text: str) -> None:
     for name in figures_named(text):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from osler.errors import RecordError
 from osler.sources.pmc.keys import BUCKET, Version, check_name, parse_url, version_of, version_of_metadata
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 
 ONE = Version(12, 3)
 
@@ -56,6 +58,7 @@ def test_addresses_that_are_refused(url: str, reason: str) -> None:
         parse_url(url, ONE)
 
 
+@PATIENT
 @given(st.text(max_size=30) | st.text("./\\%2fF:a\0 ", max_size=8))
 def test_a_name_that_is_taken_stays_in_its_folder(name: str) -> None:
     folder = Path("/mirror/PMC12.3")

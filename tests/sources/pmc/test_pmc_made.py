@@ -48,7 +48,7 @@ def test_captions_and_pictures_of_a_user(tmp_path: Path) -> None:
     Image.new("L", (40, 50)).save(pictures / "one.png")
     assert roco_captions(captions) == [("Chest & <CT>.", "CC0"), ("Brain MRI.", "CC BY")]
     made = make(tmp_path / "m", count=2, captions=captions, pictures=pictures)
-    assert made.figures == sum(sum(shape(index)) for index in range(2))
+    assert made.pictures == sum(sum(shape(index)) for index in range(2))
     assert b"Chest &amp; &lt;CT&gt;." in (tmp_path / "m/PMC900000001.1/PMC900000001.1.xml").read_bytes()
     assert (tmp_path / "m/PMC900000001.1/made-0-g001.png").read_bytes() == (pictures / "one.png").read_bytes()
 

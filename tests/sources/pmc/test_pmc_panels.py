@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from osler.sources.pmc.panels import letters, panels_of
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,7 @@ def test_examples(caption: str, wanted: dict[str, str]) -> None:
     assert {panel.label: panel.text for panel in panels_of(caption)} == wanted
 
 
+@PATIENT
 @given(st.lists(st.from_regex(r"[a-z]{2,8}( [a-z]{2,8}){0,3}", fullmatch=True), min_size=2, max_size=8))
 def test_panels_are_read_as_they_were_written(texts: list[str]) -> None:
     caption = " ".join(f"({'ABCDEFGH'[n]}) {text}." for n, text in enumerate(texts))

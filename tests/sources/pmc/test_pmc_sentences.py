@@ -6,10 +6,12 @@ import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from osler.sources.pmc.sentences import sentence_spans
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 
 
 def sentences(text: str) -> list[str]:
@@ -35,6 +37,7 @@ def test_examples(text: str, count: int) -> None:
     assert len(sentences(text)) == count
 
 
+@PATIENT
 @given(st.text("ab AI1.?!()\"' \n", max_size=80))
 def test_nothing_is_lost_and_order_is_kept(text: str) -> None:
     spans = sentence_spans(text)

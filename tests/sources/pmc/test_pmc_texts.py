@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from osler.sources.pmc.article_xml import parse_xml
 from osler.sources.pmc.texts import flatten, plain
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 
 
 def test_text_links_and_what_is_left_out() -> None:
@@ -23,6 +25,7 @@ def test_text_links_and_what_is_left_out() -> None:
     assert [(flat.text[link.start : link.end], link.ids) for link in flat.links] == [("Figs 1", ("f1", "f2"))]
 
 
+@PATIENT
 @given(
     st.recursive(
         st.text("ab \n", max_size=4),
