@@ -19,6 +19,7 @@ import io
 import json
 import os
 import random
+import re
 import statistics
 import sys
 import tempfile
@@ -64,25 +65,9 @@ def made_articles(count: int) -> list[bytes]:
 
 def grown(xml: bytes, rng: random.Random) -> bytes:
     """An article with as many paragraphs and references as a real one has."""
-    words = [
-        "the",
-        "lesion",
-        "was",
-        "seen",
-        "in",
-        "both",
-        "lungs",
-        "and",
-        "did",
-        "not",
-        "change",
-        "after",
-        "treatment",
-        "while",
-        "values",
-        "remained",
-        "normal",
-    ]
+    words = re.findall(
+        r"\w+", "the lesion was seen in both lungs and did not change after treatment while values remained normal"
+    )
 
     def sentence() -> str:
         return " ".join(rng.choices(words, k=18)).capitalize() + "."

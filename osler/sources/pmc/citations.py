@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_HEAD = re.compile(
-    r"(?P<other>(?:supplement\w*|suppl?\.?|extended\s+data|appendix|additional(?:\s+file\s+\d+:?)?)\s+)?"
-    r"(?<![A-Za-z])(?:figures?|figs?)\b\.?\s*",
-    re.IGNORECASE,
+# a letter first, so that the search is quick: most texts are long and name few figures
+_HEAD = re.compile(r"[Ff](?<![A-Za-z].)(?:ig(?:ure)?s?|IG(?:URE)?S?)\b\.?\s*")
+_OTHER = re.compile(
+    r"(?:supplement\w*|suppl?\.?|extended\s+data|appendix|additional(?:\s+file\s+\d+:?)?)\s+$", re.IGNORECASE
 )
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?P<prefix>[SA]?)(?P<digits>\d{1,3}(?:\.\d{1,2})?)(?!\d))"
@@ -54,7 +54,7 @@ def figures_named(text: str) -> list[Named]:
     place = 0
     while (head := _HEAD.search(text, place)) is not None:
         found, place = _phrase(text, head.end())
-        if not head["other"]:
+        if found and _OTHER.search(text[max(0, head.start() - 40) : head.start()]) is None:
             named.extend(found)
     return named
 

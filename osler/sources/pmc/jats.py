@@ -200,9 +200,10 @@ def _body(root: Element) -> tuple[tuple[Figure, ...], tuple[Paragraph, ...]]:
 
 def _may_mention(paragraph: Element) -> bool:
     """Cheap: whether there is any use in reading the paragraph closely."""
-    if any(link.get("ref-type") == "fig" for link in paragraph.iter("xref")):
+    text = "".join(paragraph.itertext())
+    if "Fig" in text or "fig" in text or "FIG" in text:
         return True
-    return "fig" in "".join(paragraph.itertext()).lower()
+    return any(link.get("ref-type") == "fig" for link in paragraph.iter("xref"))
 
 
 def _group(group: Element, abstract: bool) -> Iterator[Figure]:
@@ -267,5 +268,5 @@ def _rights(node: Element, caption: str) -> str:
     if own is not None:
         licence = own.find("license")
         return _licence(licence) or plain_all(own)[:200] or plain(own.find("copyright-statement"))[:200] or "its own"
-    borrowed = _BORROWED.search(caption)
+    borrowed = _BORROWED.search(caption) if "permission" in caption else None
     return borrowed[0] if borrowed else ""

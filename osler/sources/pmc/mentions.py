@@ -39,11 +39,12 @@ def mentions_of(
     found: dict[str, list[Mention]] = {figure.id: [] for figure in figures}
     for paragraph in paragraphs:
         text = paragraph.flat.text
-        spans = sentence_spans(text)
+        named_here = list(_named(paragraph, figures, order, by_number))
+        spans = sentence_spans(text) if named_here else []
         starts = [start for start, _ in spans]
         seen: dict[tuple[int, str], list[str]] = {}
         whole: set[tuple[int, str]] = set()
-        for place, id, panels in _named(paragraph, figures, order, by_number):
+        for place, id, panels in named_here:
             sentence = max(0, bisect_right(starts, place) - 1)
             known = seen.setdefault((sentence, id), [])
             known.extend(panel for panel in panels if panel not in known)

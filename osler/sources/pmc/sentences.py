@@ -57,5 +57,6 @@ def _is_abbreviation(text: str, start: int, stop: re.Match[str]) -> bool:
     if word.lower() in _ABBREVIATIONS:
         return True
     # an initial ("J. Smith"), unless it is the last of some panels ("Fig. 1A, C.", "A and B.")
-    listed = len(words) > 1 and _LISTED.search(words[0] + " ") is not None
-    return len(word) == 1 and word.isupper() and word != "I" and not listed
+    if len(word) != 1 or not word.isupper() or word == "I":
+        return False
+    return len(words) == 1 or _LISTED.search(words[0] + " ") is None
