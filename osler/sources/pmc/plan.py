@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,14 +65,14 @@ class Plan:
 
     def replace(self, listed: Iterable[Listed]) -> None:
         """Put a whole listing in the place of what was there; all of it or, when it fails, nothing."""
-        with self._connection:
+        with self._writing():
             self._connection.execute("DELETE FROM article")
             rows = ((item.version.number, item.version.version, item.etag, item.changed) for item in listed)
             self._connection.executemany(_PUT, rows)
 
     def clear(self) -> None:
         """Forget all articles."""
-        with self._connection:
+        with self._writing():
             self._connection.execute("DELETE FROM article")
 
     def has(self, number: int) -> bool:
@@ -81,7 +82,7 @@ class Plan:
     def add(self, number: int, versions: Sequence[Listed]) -> None:
         """Put one article that was looked up; without a version it is known to be absent."""
         newest = max(versions, default=None)
-        with self._connection:
+        with self._writing():
             self._connection.execute(
                 "INSERT OR REPLACE INTO article VALUES (?, ?, ?, ?, ?)",
                 (number, None, None, "", 0)
@@ -120,9 +121,18 @@ class Plan:
 
     def note(self, name: str, value: str) -> None:
         """Write something down about the plan."""
-        with self._connection:
+        with self._writing():
             self._connection.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction: all of it or nothing."""
+        try:
+            with self._connection:
+                yield
+        except sqlite3.Error as error:
+            raise SourceError(f"{self.path}: cannot be written ({error}); what it held before is unchanged") from error

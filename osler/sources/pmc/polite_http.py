@@ -63,7 +63,8 @@ class PoliteClient:
         """A response of status 200, its body not read yet. Failures while the body is read are the caller's.
 
         Raises:
-            ObjectProblem: "missing" on 403, 404 and 410; "unreachable" (temporary) after the allowed repetitions.
+            ObjectProblem: "missing" on 404 and 410; "forbidden" on 403; "unreachable" (temporary) after the allowed
+                repetitions.
             SourceError: `OSLER_OFFLINE` is set, or the server redirects or refuses the request as such.
         """
         import httpx2
@@ -91,8 +92,10 @@ class PoliteClient:
                     return
                 wait = retry_after(response.headers.get("retry-after"))
                 response.close()
-                if status in (403, 404, 410):
+                if status in (404, 410):
                     raise ObjectProblem("missing", f"{url}: status {status}")
+                if status == 403:
+                    raise ObjectProblem("forbidden", f"{url}: status 403")
                 if status not in _REPEATED and status < 500:
                     moved = "; redirects are not followed, name the address itself" if 300 <= status < 400 else ""
                     raise SourceError(f"{url}: status {status}{moved}")

@@ -175,7 +175,9 @@ class _Failures:
         self.count = 0
 
     def see(self, outcome: Outcome) -> None:
-        self.count = self.count + 1 if outcome.temporary else 0
+        # a proxy that forbids everything looks like a bucket that forbids one object
+        failed = outcome.temporary or any(reject.code.endswith("-forbidden") for reject in outcome.rejects)
+        self.count = self.count + 1 if failed else 0
         if self.count >= MAX_FAILURES:
             raise SourceError(
                 f"{outcome.rejects[-1].reason}: {self.count} articles in a row could not be fetched. What was done is "
@@ -230,7 +232,10 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         SourceError: another run is at work there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SourceError(f"{folder}: cannot be made: {error.strerror}; choose another folder") from error
     try:
         import fcntl
     except ImportError:  # Windows: no such locks

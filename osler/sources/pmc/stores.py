@@ -34,7 +34,7 @@ class ObjectProblem(Exception):
     """An object that cannot be had in good order.
 
     Args:
-        code: "missing", "wrong-md5", "too-large", "unsafe-name", or "unreachable".
+        code: "missing", "forbidden", "wrong-md5", "too-large", "unsafe-name", "broken-off" or "unreachable".
         reason: with the facts.
         temporary: whether another run may succeed.
     """

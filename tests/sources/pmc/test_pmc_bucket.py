@@ -228,6 +228,19 @@ def test_a_bucket_that_is_down_stops_the_run_and_loses_nothing(bucket: Bucket, m
         harvest(out, selection, access=access(url, retries=0))
 
 
+def test_a_proxy_that_forbids_everything_stops_the_run(bucket: Bucket, tmp_path: Path) -> None:
+    def answer(path: str) -> Answer:
+        if "list-type" not in path:
+            return 403, OK, b"not here"
+        got = client.get(bucket.url + path)
+        return got.status_code, OK, got.content
+
+    ids = tmp_path / "ids.txt"
+    ids.write_text("\n".join(f"PMC{FIRST_NUMBER + n}" for n in range(MAX_FAILURES)))
+    with httpx2.Client() as client, answering(answer) as (url, _), pytest.raises(SourceError, match="in a row"):
+        harvest(tmp_path / "out", Selection("ids", str(ids)), access=access(url))
+
+
 def test_what_could_not_be_fetched_for_now_is_tried_again(bucket: Bucket, made: Path, tmp_path: Path) -> None:
     ids = tmp_path / "ids.txt"
     ids.write_text("PMC900000001\nPMC900000002\n")

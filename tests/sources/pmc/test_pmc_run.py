@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from osler.errors import SourceError
 from osler.record_files import read_records
+from osler.sources.pmc.figure_records import Outcome
 from osler.sources.pmc.filters import Filters
-from osler.sources.pmc.run import Settings, locked
+from osler.sources.pmc.plan import Planned
+from osler.sources.pmc.run import Settings, _ordered, locked
 from osler.sources.pmc_oa import Selection, harvest
 from tests.conftest import REPOSITORY
 
@@ -111,6 +115,26 @@ def test_a_folder_holds_one_harvest_at_a_time(made: Path, tmp_path: Path) -> Non
         harvest(tmp_path, Selection("ids", str(ids)))
     with locked(tmp_path), pytest.raises(SourceError, match="another harvest is at work"):
         harvest(tmp_path, Selection("mirror", str(made), limit=1))
+
+
+def kill(planned: Planned) -> Outcome:
+    """Die as a process does when memory runs out."""
+    if planned.number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Outcome()
+
+
+def test_a_worker_that_is_killed_ends_the_run_with_a_remedy() -> None:
+    items = [Planned(number, None, 0) for number in range(9)]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, mp_context=context) as pool, pytest.raises(SourceError, match="with fewer workers"):
+        list(_ordered(kill, items, pool, 4))
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(SourceError, match="choose another folder"):
+        harvest(tmp_path / "file", Selection("mirror", str(made)))
 
 
 def test_a_mirror_without_articles_is_named(tmp_path: Path) -> None:
