@@ -11,6 +11,8 @@ import contextlib
 import hashlib
 import json
 import multiprocessing
+import os
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -218,11 +220,24 @@ def _pool(workers: int, processes: bool) -> Iterator[Executor | None]:
         yield None
     elif processes:
         # spawn: a fork of a process that holds threads may hang
-        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=_follow_parent) as pool:
             yield pool
     else:
         with ThreadPoolExecutor(workers) as threads:
             yield threads
+
+
+def _follow_parent() -> None:
+    """End this worker when the run is killed: it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def wait() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=wait, daemon=True).start()
 
 
 @contextlib.contextmanager

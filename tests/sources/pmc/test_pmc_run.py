@@ -67,17 +67,29 @@ def test_the_number_of_workers_changes_nothing(made: Path, tmp_path: Path, whole
     assert output(tmp_path) == whole
 
 
+def alive(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_a_killed_run_goes_on_and_ends_the_same(made: Path, tmp_path: Path, whole: dict[str, str]) -> None:
     command = [sys.executable, "-m", "osler", "data", "harvest", str(tmp_path), "--mirror", str(made)]
-    command += ["--shard-articles", "4", "--workers", "1"]
+    command += ["--shard-articles", "4", "--workers", "2"]
     running = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while len(list(tmp_path.glob("figures/*.done.json"))) < 2:
         assert running.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.002)
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children")  # Linux only
+    workers = children.read_text().split() if children.exists() else []
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
+    while any(alive(worker) for worker in workers):
+        assert time.monotonic() < deadline, "workers outlive the run"
+        time.sleep(0.01)
     done = {path: path.stat().st_mtime_ns for path in tmp_path.glob("figures/*.done.json")}
     assert 2 <= len(done) < 6, "want a run killed in the middle"
     assert not (tmp_path / "harvest.json").exists()
