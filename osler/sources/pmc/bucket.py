@@ -189,5 +189,5 @@ def plain_etag(text: str | None) -> str | None:
 
 
 def _local(tag: str) -> str:
-    """A tag without its namespace prefix."""
-    return tag.rpartition(":")[2]
+    """A tag without its namespace or prefix."""
+    return tag.rpartition("}")[2].rpartition(":")[2]
