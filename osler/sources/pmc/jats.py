@@ -20,7 +20,10 @@ from osler.sources.pmc.texts import Flat, flatten, plain
 _OUTSIDE = frozenset(
     ["sub-article", "response", "ref-list", "supplementary-material", "media", "caption", "table", "table-wrap-foot"]
 )
-_LABEL_NUMBER = re.compile(r"(?:^|[\s.])(\d{1,3}(?:\.\d{1,2})?)\s*[.:]?\s*$")
+# "Scheme 1", "Figure S1" and "Figure 1—figure supplement 2" are not figures 1 and 2
+_LABEL_NUMBER = re.compile(r"(?:fig(?:ure)?s?\b\.?\s*)?(\d{1,3}(?:\.\d{1,2})?)\s*[.:|]?", re.IGNORECASE)
+_PART = re.compile(r"\(?([A-Za-z])[).]?")
+_IN_CAPTIONS = frozenset(["fig", "fig-group", "table-wrap", "table", "graphic", "media"])  # left out; lists are not
 _BORROWED = re.compile(
     r"\b(?:reproduced|reprinted|adapted|used|modified|taken)\s+with\s+(?:\w+\s+){0,2}permission", re.I
 )
@@ -32,8 +35,10 @@ class Figure:
 
     Args:
         id: in the article; of the first picture where the figure has none.
-        label: as printed, "Figure 2".
-        number: of the label, "2"; empty where it is no plain number ("S1").
+        group: id of the group that it belongs to, or "".
+        label: as printed, "Figure 2"; "Figure 2A" for part A of a group.
+        number: of the label, "2", or of its group's; empty where it is no plain number ("S1").
+        part: letter of a part of a group.
         caption: title and text, with those of the group the figure belongs to before them; without the label.
         graphics: names of its pictures as the article refers to them, often without suffix; one of each choice.
         panels: lettered parts.
@@ -42,8 +47,10 @@ class Figure:
     """
 
     id: str
+    group: str
     label: str
     number: str
+    part: str
     caption: str
     graphics: tuple[str, ...]
     panels: tuple[Panel, ...]
@@ -182,7 +189,7 @@ def _body(root: Element) -> tuple[tuple[Figure, ...], tuple[Paragraph, ...]]:
         if tag in _OUTSIDE:
             continue
         if tag == "fig":
-            figures.append(_figure(node, "", "", abstract))
+            figures.append(_figure(node, abstract))
             continue  # captions are no mentions
         if tag == "fig-group":
             figures.extend(_group(node, abstract))
@@ -208,36 +215,42 @@ def _may_mention(paragraph: Element) -> bool:
 
 def _group(group: Element, abstract: bool) -> Iterator[Figure]:
     """Figures of a group, each with the group's caption before its own; a group without figures is one itself."""
-    label, caption = plain(group.find("label")), _caption(group)
     members = group.findall("fig")
     if not members and group.find("graphic") is not None:
-        yield _figure(group, "", "", abstract)
+        yield _figure(group, abstract)
     for member in members:
-        yield _figure(member, label, caption, abstract)
+        yield _figure(member, abstract, group)
 
 
-def _figure(node: Element, group_label: str, group_caption: str, abstract: bool) -> Figure:
+def _figure(node: Element, abstract: bool, group: Element | None = None) -> Figure:
     graphics = tuple(_graphics(node))
-    label = plain(node.find("label")) or group_label
-    caption = _sentence_join([group_caption, _caption(node)])
-    number = _LABEL_NUMBER.search(label)
+    label, group_label = plain(node.find("label")), "" if group is None else plain(group.find("label"))
+    number, part = _LABEL_NUMBER.fullmatch(label), _PART.fullmatch(label) if group_label else None
+    if not label or part is not None:  # "A" of "Figure 2"
+        number = _LABEL_NUMBER.fullmatch(group_label)
+        label = group_label.rstrip(".:| ") + part[1] if part else group_label
+    caption = _sentence_join([_caption(group), _caption(node)])
+    panels = panels_of(caption) or panels_of(_caption(node, bracket_bold=True))
     return Figure(
         id=node.get("id") or (graphics[0] if graphics else ""),
+        group="" if group is None else group.get("id", ""),
         label=label,
         number=number[1] if number else "",
+        part=part[1] if part else "",
         caption=caption,
         graphics=graphics,
-        panels=panels_of(caption),
+        panels=panels,
         rights=_rights(node, caption),
         abstract=abstract,
     )
 
 
-def _caption(node: Element) -> str:
-    caption = node.find("caption")
+def _caption(node: Element | None, *, bracket_bold: bool = False) -> str:
+    caption = None if node is None else node.find("caption")
     if caption is None:
         return ""
-    return _sentence_join([plain(child) for child in caption if child.tag in ("title", "p")])
+    texts = [child for child in caption if child.tag in ("title", "p")]
+    return _sentence_join([flatten(text, blocks=_IN_CAPTIONS, bracket_bold=bracket_bold).text for text in texts])
 
 
 def _sentence_join(parts: list[str]) -> str:

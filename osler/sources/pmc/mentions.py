@@ -7,10 +7,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 from osler.record_mentions import Mention
-from osler.sources.pmc.citations import MAX_RANGE, figures_named
+from osler.sources.pmc.citations import MAX_RANGE, Named, figures_named
 from osler.sources.pmc.jats import Figure, Paragraph
 from osler.sources.pmc.panels import letters
 from osler.sources.pmc.sentences import sentence_spans
+from osler.sources.pmc.texts import Link
 
 _DASH = re.compile(r"\s*(?:[-‐‑–—−]|to|through)\s*$")
 _LINK_PANELS = re.compile(r"\d\s*\(?([A-Za-z](?:\s*[,–-]\s*[A-Za-z])*)\)?\s*$")
@@ -31,15 +32,11 @@ def mentions_of(
         paragraphs: of the article.
         around: sentences to keep before and after.
     """
-    order = {figure.id: place for place, figure in enumerate(figures)}
-    by_number: dict[str, str] = {}
-    for figure in figures:
-        if figure.number:
-            by_number.setdefault(figure.number, figure.id)
+    index = _Index(figures)
     found: dict[str, list[Mention]] = {figure.id: [] for figure in figures}
     for paragraph in paragraphs:
         text = paragraph.flat.text
-        named_here = list(_named(paragraph, figures, order, by_number))
+        named_here = list(_named(paragraph, index))
         spans = sentence_spans(text) if named_here else []
         starts = [start for start, _ in spans]
         seen: dict[tuple[int, str], list[str]] = {}
@@ -50,7 +47,7 @@ def mentions_of(
             known.extend(panel for panel in panels if panel not in known)
             if not panels:
                 whole.add((sentence, id))
-        for (sentence, id), panels in sorted(seen.items(), key=lambda item: (item[0][0], order[item[0][1]])):
+        for (sentence, id), panels in sorted(seen.items(), key=lambda item: (item[0][0], index.place[item[0][1]])):
             start, end = spans[sentence]
             first, last = spans[max(0, sentence - around)], spans[min(len(spans) - 1, sentence + around)]
             named = () if (sentence, id) in whole else tuple(panels)
@@ -62,36 +59,65 @@ def mentions_of(
     return found
 
 
-def _named(
-    paragraph: Paragraph, figures: Sequence[Figure], order: dict[str, int], by_number: dict[str, str]
-) -> Iterator[tuple[int, str, Sequence[str]]]:
+class _Index:
+    """Figures by what a text may call them: ids of figures and groups, numbers, places in the order."""
+
+    def __init__(self, figures: Sequence[Figure]) -> None:
+        self.figures = figures
+        self.place: dict[str, int] = {}
+        self.by_id: dict[str, list[Figure]] = {}
+        self.by_number: dict[str, list[Figure]] = {}
+        for figure in figures:
+            if figure.id in self.place:
+                continue  # a second figure of that id, which no link can mean
+            self.place[figure.id] = len(self.place)
+            self.by_id.setdefault(figure.id, []).append(figure)
+            if figure.group:
+                self.by_id.setdefault(figure.group, []).append(figure)
+            if figure.number:
+                same = self.by_number.setdefault(figure.number, [])
+                # the first of a number counts, with the other members of its group
+                if not same or (figure.group and figure.group == same[0].group):
+                    same.append(figure)
+        self.in_order = [self.by_id[id][0] for id in self.place]
+
+    def linked(self, link: Link) -> list[Figure]:
+        """Figures that a link leads to."""
+        return [figure for id in link.ids for figure in self.by_id.get(id, ())]
+
+    def numbered(self, name: Named) -> list[Figure]:
+        """Figures of a number; of a group only the parts named, if any are."""
+        figures = self.by_number.get(name.number, [])
+        wanted = {panel.lower() for panel in name.panels}
+        return [figure for figure in figures if figure.part.lower() in wanted] or figures
+
+
+def _named(paragraph: Paragraph, index: _Index) -> Iterator[tuple[int, str, Sequence[str]]]:
     """(place, figure id, panels) of everything that names a figure."""
     text, links = paragraph.flat
     starts, ends = [link.start for link in links], [link.end for link in links]
+    meant = [index.linked(link) for link in links]
     used: set[int] = set()
+    # a range's inner numbers have their place at its first number, so that they fall into the same sentence
     for name in figures_named(text):
         over = range(bisect_right(ends, name.start), bisect_left(starts, name.end))
-        linked = [id for n in over for id in links[n].ids if id in order]
-        numbers = {figures[order[id]].number for id in linked}
-        if name.number in by_number and (not linked or name.number in numbers or len(over) > 1):
-            used.update(n for n in over if set(links[n].ids) <= {by_number[name.number]})
-            yield name.start, by_number[name.number], name.panels
-        elif linked:
-            # the printed number is not the label's: the link is the publisher's word
+        linked = [figure for n in over for figure in meant[n]]
+        numbered = index.numbered(name)
+        if numbered and (not linked or len(over) > 1 or any(figure.number == name.number for figure in linked)):
+            known = {figure.id for figure in index.by_number[name.number]}
+            used.update(n for n in over if known.issuperset(figure.id for figure in meant[n]))
+            linked = numbered
+        else:  # the printed number is not the label's: the link is the publisher's word
             used.update(over)
-            for id in linked:
-                yield name.start, id, name.panels
-        # a range's inner numbers have their place at its first number, so that they fall into the same sentence
+        for figure in linked:
+            yield name.start, figure.id, name.panels
     for n, link in enumerate(links):
-        ids = [id for id in link.ids if id in order]
         if n not in used:
             found = _LINK_PANELS.search(text[max(link.start, link.end - 40) : link.end])
-            for id in ids:
-                yield link.start, id, letters(found[1]) if found else ()
-        if n and ids and (previous := [id for id in links[n - 1].ids if id in order]):
-            between = text[links[n - 1].end : link.start]
-            if _DASH.fullmatch(between):
-                first, last = order[previous[-1]], order[ids[0]]
-                if first < last <= first + MAX_RANGE:
-                    for figure in figures[first + 1 : last]:
-                        yield links[n - 1].start, figure.id, ()
+            for figure in meant[n]:
+                yield link.start, figure.id, letters(found[1]) if found else ()
+        if n and meant[n] and meant[n - 1] and _DASH.fullmatch(text[links[n - 1].end : link.start]):
+            first, last = index.place[meant[n - 1][-1].id], index.place[meant[n][0].id]
+            if first < last <= first + MAX_RANGE:
+                for figure in index.in_order[first + 1 : last]:
+                    yield links[n - 1].start, figure.id, ()

@@ -19,6 +19,7 @@ BLOCKS = frozenset(
 )
 SILENT = frozenset(["tex-math", "annotation", "annotation-xml", "object-id", "label-alternatives"])
 _SPACES = re.compile(r"\s+")
+_PANEL = re.compile(r"\s*([A-Za-z](?:\s*[,–-]\s*[A-Za-z])*)\s*[.,:]?\s*")
 
 
 class Link(NamedTuple):
@@ -36,8 +37,14 @@ class Flat(NamedTuple):
     links: tuple[Link, ...]
 
 
-def flatten(element: Element) -> Flat:
-    """Text of an element without the blocks in it; white space collapsed, raised reference numbers left out."""
+def flatten(element: Element, *, blocks: frozenset[str] = BLOCKS, bracket_bold: bool = False) -> Flat:
+    """Text of an element in one line; white space collapsed, raised reference numbers left out.
+
+    Args:
+        element: for instance a paragraph.
+        blocks: names of elements to leave out.
+        bracket_bold: write bold letters as "(A)": many journals mark panels so.
+    """
     pieces: list[tuple[str, tuple[str, ...]]] = []
     # depth by stack, not by recursion: a stranger's file decides how deep it is
     stack: list[tuple[Element | str, tuple[str, ...], bool]] = [(element, (), True)]
@@ -47,11 +54,14 @@ def flatten(element: Element) -> Flat:
             pieces.append((node, ids))
             continue
         if not top:
-            if node.tag in BLOCKS or node.tag in SILENT or _raised_reference(node):
-                pieces.append((" ", ()) if node.tag in BLOCKS else ("", ()))
+            if node.tag in blocks or node.tag in SILENT or _raised_reference(node):
+                pieces.append((" ", ()) if node.tag in blocks else ("", ()))
                 continue
-            if node.tag == "break":
+            if node.tag == "break" or node.tag in BLOCKS:
                 pieces.append((" ", ids))
+            if bracket_bold and node.tag == "bold" and (letters := _PANEL.fullmatch(node.text or "")):
+                pieces.append((f"({letters[1]}) ", ids))
+                continue
             if node.tag == "xref" and node.get("ref-type") == "fig":
                 ids = tuple(attribute(node, "rid").split())
         for child in reversed(node):

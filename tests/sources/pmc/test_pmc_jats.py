@@ -83,10 +83,45 @@ def test_figures_in_groups_alternatives_floats_and_paragraphs() -> None:
     assert [(f.id, f.label, f.number, f.caption, f.graphics) for f in read.figures] == [
         ("F1", "Fig. 1.", "1", "One", ("a",)),
         ("F2a", "Figure 2", "2", "Both. left", ("b",)),
-        ("F2b", "Figure 2b", "", "Both. right", ("c",)),
+        ("F2b", "Figure 2b", "", "Both. right", ("c",)),  # a label of its own
         ("F3", "", "", "T. x", ("d.tif", "e")),
         ("F4", "Figure S4", "", "A caption.", ("g",)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("label", "number"),
+    [
+        ("Figure 2", "2"), ("FIG. 2.", "2"), ("2", "2"), ("Fig. 2.1", "2.1"), ("Figure 2:", "2"),
+        ("Figure S2", ""), ("Scheme 1", ""), ("Figure 1—figure supplement 2", ""), ("Figure", ""),
+        ("Supplementary Fig. 1", ""),
+    ],
+)  # fmt: skip
+def test_numbers_of_labels(label: str, number: str) -> None:
+    assert article(fig("F1", label)).figures[0].number == number
+
+
+def test_panels_in_bold_and_lists_in_captions() -> None:
+    read = article(
+        '<fig id="F1"><caption><p><bold>a</bold> Axial CT. <bold>b, c</bold> MRI.</p></caption></fig><fig id="F2">'
+        "<caption><p>Key:<list><list-item><p>1, liver</p></list-item><list-item><p>2, spleen</p></list-item></list>"
+        "</p></caption></fig>"
+    )
+    assert {panel.label: panel.text for panel in read.figures[0].panels} == {"a": "Axial CT", "b": "MRI", "c": "MRI"}
+    assert [figure.caption for figure in read.figures] == ["a Axial CT. b, c MRI.", "Key: 1, liver 2, spleen"]
+
+
+def test_groups_are_mentioned_by_link_by_number_and_by_part() -> None:
+    group = (
+        f'<fig-group id="G"><label>Figure 2.</label>{fig("A", "(A)")}{fig("B", "B")}</fig-group>'
+        f"{fig('F1', 'Figure 1')}{fig('F3', 'Figure 3')}"
+    )
+    body = f"<p>See {ref('G', 'Fig. 2')}. Then Fig. 2b here. Now Fig. 2 again. {ref('G', 'Here')} too.</p>{group}"
+    assert [figure.label for figure in article(body).figures] == ["Figure 2A", "Figure 2B", "Figure 1", "Figure 3"]
+    found = {id: [text for text, _ in items] for id, items in mentions(body).items()}
+    assert found["A"] == ["See Fig. 2.", "Now Fig. 2 again.", "Here too."]
+    assert found["B"] == ["See Fig. 2.", "Then Fig. 2b here.", "Now Fig. 2 again.", "Here too."]
+    assert found["F1"] == found["F3"] == []
 
 
 def test_rights_of_a_figure() -> None:
