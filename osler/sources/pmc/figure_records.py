@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from osler.errors import ImageError, RecordError
+from osler.errors import ImageError, OslerError, RecordError
 from osler.images import file_sha256, load_image
 from osler.record_ids import stable_id
 from osler.record_mentions import MENTIONS_NOTE, PANELS_NOTE, Mention, mentions_note, panels_note
@@ -63,7 +63,7 @@ class Outcome:
 
 
 def harvest_article(planned: Planned, *, store: Store, filters: Filters, around: int = 1) -> Outcome:
-    """Read one article; whatever is wrong with it ends in the rejects.
+    """Read one article; whatever is wrong with it ends in the rejects, a fault of Osler's own included.
 
     Args:
         planned: the article and its newest version.
@@ -74,6 +74,17 @@ def harvest_article(planned: Planned, *, store: Store, filters: Filters, around:
     Raises:
         SourceError: the store cannot work at all (offline, disk full).
     """
+    try:
+        return _harvested(planned, store, filters, around)
+    except OslerError:
+        raise
+    except Exception as error:  # one article of millions must not end the run; it is counted and named
+        name = f"PMC{planned.number}" if planned.listed is None else planned.listed.version.name
+        reason = f"{type(error).__name__}: {error}"
+        return Outcome(rejects=[Reject(name, "", "unexpected", f"{reason[:300]} (please report this)")])
+
+
+def _harvested(planned: Planned, store: Store, filters: Filters, around: int) -> Outcome:
     outcome = Outcome()
     name = f"PMC{planned.number}" if planned.listed is None else planned.listed.version.name
     if planned.listed is None:

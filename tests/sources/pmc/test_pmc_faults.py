@@ -6,13 +6,34 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from osler.errors import RecordError
 from osler.record_files import check_images, read_records
+from osler.sources.pmc import figure_records
+from osler.sources.pmc.jats import parse_article
 from osler.sources.pmc.made_articles import FIRST_NUMBER, make
 from osler.sources.pmc.made_faults import FAULTS
+from osler.sources.pmc.made_xml import XmlFigure, article_xml
+from osler.sources.pmc.mentions import mentions_of
 from osler.sources.pmc.run import Summary
 from osler.sources.pmc_oa import Selection, harvest
 
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
+FIGURES = [
+    XmlFigure(("CT of the chest.", "MRI."), ("a", "b")),
+    XmlFigure(("Other.",), ("c",)),
+    XmlFigure(("X.",), ("d",)),
+]
+XML = article_xml(
+    pmcid="PMC1", index=1, title="T", licence="CC BY", published=(2020, 1, 2), figures=FIGURES
+).encode()  # fmt: skip
+PIECES = [
+    b"", b"<", b">", b"&", b"</p>", b"<p>", b"<fig>", b"</fig>", b'<fig id="fig1"/>', b"\xff", b"\0", b"<fig-group/>",
+    b'<xref ref-type="fig" rid="fig9 fig1">Figs 1-99</xref>', b"Fig. 1A-", b"<![CDATA[<fig>]]>", b"<label/>", b"<!-- -->",
+    b'<graphic href="x"/>', b"<sub-article>", b"<bold>a</bold>", b"Fig. 99999", b"<?x?>", b"&nbsp;", b"<permissions/>",
+]  # fmt: skip
 WHOLE = 3  # articles without a fault, before the others
 
 
@@ -55,6 +76,34 @@ def test_all_else_is_kept(run: tuple[Summary, dict[str, list[dict[str, str]]]]) 
     assert len(by_article) == WHOLE + len(spared) + 2  # and of "one id twice" and "the placeholder in the caption"
     check_images(records, summary.images, hashes=True).raise_for_problems()
     assert summary.left_out["xml-broken"] == sum(fault.code == "xml-broken" for fault in FAULTS.values())
+
+
+@PATIENT
+@given(st.data())
+def test_any_damage_to_an_article_is_a_record_error(data: st.DataObject) -> None:
+    xml = XML
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(xml) - 1))
+        cut = data.draw(st.integers(0, 40))
+        xml = xml[:place] + data.draw(st.sampled_from(PIECES)) + xml[place + cut :]
+    try:
+        article = parse_article(xml)
+    except RecordError:
+        return
+    found = mentions_of(article.figures, article.paragraphs)
+    assert set(found) == {figure.id for figure in article.figures}
+
+
+def test_a_fault_of_our_own_is_counted_and_the_rest_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path / "mirror", count=2)
+
+    def broken(data: bytes) -> None:
+        if b"PMC900000001" in data:
+            raise KeyError("a bug")
+
+    monkeypatch.setattr(figure_records, "parse_article", lambda data: broken(data) or parse_article(data))
+    summary = harvest(tmp_path / "out", Selection("mirror", str(tmp_path / "mirror")))
+    assert (summary.left_out, summary.with_records) == ({"unexpected": 1}, 1)
 
 
 def test_nothing_is_written_outside(run: tuple[Summary, dict[str, list[dict[str, str]]]]) -> None:
