@@ -31,8 +31,9 @@ XML = article_xml(
 ).encode()  # fmt: skip
 PIECES = [
     b"", b"<", b">", b"&", b"</p>", b"<p>", b"<fig>", b"</fig>", b'<fig id="fig1"/>', b"\xff", b"\0", b"<fig-group/>",
-    b'<xref ref-type="fig" rid="fig9 fig1">Figs 1-99</xref>', b"Fig. 1A-", b"<![CDATA[<fig>]]>", b"<label/>", b"<!-- -->",
-    b'<graphic href="x"/>', b"<sub-article>", b"<bold>a</bold>", b"Fig. 99999", b"<?x?>", b"&nbsp;", b"<permissions/>",
+    b'<xref ref-type="fig" rid="fig9 fig1">Figs 1-99</xref>', b"Fig. 1A-", b"<![CDATA[<fig>]]>", b"<label/>",
+    b"<!-- -->", b'<graphic href="x"/>', b"<sub-article>", b"<bold>a</bold>", b"Fig. 99999", b"<?x?>", b"&nbsp;",
+    b"<permissions/>",
 ]  # fmt: skip
 WHOLE = 3  # articles without a fault, before the others
 
