@@ -46,8 +46,10 @@ def main() -> None:
         sys.exit(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(PARTS)}")
     from benchmarks.machine import describe
 
+    load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None  # of others: it takes from `processes`
     found = {name: PARTS[name](given.rounds) for name in given.parts}
-    print(json.dumps({"benchmark": "data", **found, "machine": describe()}), flush=True)
+    line = {"benchmark": "data", **found, "load_before": load, "machine": describe()}
+    print(json.dumps(line), flush=True)
 
 
 # --- articles
