@@ -4,6 +4,7 @@
 #   make test     the default test suite
 #   make check    formatting, lint, types
 #   make bench-train   one JSON line: our training loop against a plain Trainer
+#   make bench-data   one JSON line: reading articles and pictures against a plain loop of lxml and Pillow
 #   make bench-rewards     JSON lines: memory and time of the rewards against a plain forward pass and a training step
 #   make bench-alignment   JSON lines: a training step with the alignment objective against one without
 #   make bench-labeller   JSON lines: our labeller of chest findings against labels of others, 30 MB of packages
@@ -19,7 +20,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format bench-train bench-matching bench-alignment bench-rewards bench-labeller lock clean
+.PHONY: demo test check format bench-train bench-matching bench-alignment bench-rewards bench-labeller bench-data lock clean
 
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Osler needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another with PYTHON=python3.12")'
@@ -59,6 +60,10 @@ bench-rewards: $(READY)
 
 bench-labeller: $(READY)
 	@$(BIN)/python -m benchmarks.labeller --openi
+
+bench-data: $(READY)
+	@$(BIN)/python -m pip install --quiet -c requirements.lock -e '.[bench]'
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.data
 
 lock: $(READY)
 	@{ head -2 requirements.lock; $(BIN)/python -m pip freeze --exclude-editable | grep -v '^-e' | sed 's/+[a-z0-9.]*$$//' | sort -f; } > requirements.lock.new

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from osler.cli import leaks
+from osler.cli import harvest, leaks
 from osler.cli.export import export
 from osler.errors import RecordError
 
@@ -20,6 +20,9 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.command("harvest")(harvest.harvest)
+app.command("make-articles")(harvest.make_articles)
 
 
 app.command("leaks")(leaks.leaks)

@@ -83,6 +83,7 @@ _SOURCES = {
     "roco": ("osler.sources.roco", "RocoSource"),
     "mimic-reports": ("osler.sources.mimic_reports", "MimicReportsSource"),
     "med-grit": ("osler.sources.med_grit", "MedGritSource"),
+    "pmc-oa": ("osler.sources.pmc_oa", "PmcOaSource"),
     "llava-json": ("osler.sources.llava_json", "LlavaJsonSource"),
     "pascal-voc": ("osler.sources.pascal_voc", "PascalVocSource"),
     "coco-boxes": ("osler.sources.coco_boxes", "CocoBoxesSource"),
