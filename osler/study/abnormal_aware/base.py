@@ -11,31 +11,37 @@ from pathlib import Path
 from typing import Any
 
 from osler.study.abnormal_aware import vision as encoder
+from osler.study.abnormal_aware.grid import Data
 
 WIDTH, LAYERS, HEADS = 160, 3, 4
 INITIAL_DEVIATION = 0.05
 MAX_POSITIONS = 512
 
 
-def settings() -> dict[str, Any]:
+def settings(data: Data) -> dict[str, Any]:
     """Everything that decides what the starting models are like, but the seed."""
     names = ("WIDTH", "LAYERS", "HEADS", "INITIAL_DEVIATION")
-    return {"language": {name: globals()[name] for name in names}, "vision": encoder.settings()}
+    return {"language": {name: globals()[name] for name in names}, "vision": encoder.settings(data)}
 
 
-def base_folder(work: Path, seed: int) -> Path:
+def base_folder(work: Path, data: Data, seed: int) -> Path:
     """Where the model of a seed is; models of other settings have other names."""
-    digest = hashlib.sha256(json.dumps(settings(), sort_keys=True).encode()).hexdigest()[:8]
-    return work / f"base-{digest}-s{seed}"
+    return work / f"base-{data}-{_digest(settings(data))}-s{seed}"
 
 
-def build_base(folder: Path, *, seed: int) -> Path:
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def build_base(folder: Path, data: Data, source: tuple[Path, Path], *, seed: int) -> Path:
     """Write the model; a folder that is there already is left as it is.
 
     The vocabulary is that of the template's sentences, the classes of both data sets and the numbers 0 to 100.
 
     Args:
         folder: from `base_folder`; the encoder, the same for all seeds, goes beside it.
+        data: which pictures the encoder is for.
+        source: record folder and image folder of the data set.
         seed: of the language model and projector.
     """
     if (folder / "config.json").is_file():
@@ -47,7 +53,8 @@ def build_base(folder: Path, *, seed: int) -> Path:
     from osler.models import build
     from osler.study.small_model import word_tokenizer
 
-    weights = encoder.encoder_weights(folder.with_name(folder.name.rpartition("-s")[0] + "-vision.safetensors"))
+    vision_file = folder.with_name(f"vision-{data}-{_digest(encoder.settings(data))}.safetensors")
+    weights = encoder.encoder_weights(vision_file, data, source)
     tokenizer = word_tokenizer(_texts())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import islice
 from pathlib import Path
 
 from osler.boxes import Box
@@ -12,18 +13,21 @@ from osler.study.abnormal_aware.grid import Data
 from osler.study.grid import StudyError
 
 FORMAT = "norm100_xyxy"  # whole numbers of a hundred: one token each in a vocabulary of words
-# parts of a source that a file is made of, and the most regions a picture may have. Phantom's part "train" is not
-# trained on here; rewards and test ask for pictures with one finding
-PARTS: dict[str, dict[str, tuple[tuple[str, ...], int | None]]] = {
-    "phantom": {"train": (("instruct",), None), "reward": (("instruct",), 1), "test": (("test", "train"), 1)},
-    "bccd": {"train": (("train", "dev"), None), "reward": (("train", "dev"), None), "test": (("test",), None)},
+# parts of a source that a file is made of; phantom's part "train" is not trained on here
+PARTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "phantom": {"train": ("instruct",), "test": ("test", "train")},
+    "bccd": {"train": ("train", "dev"), "test": ("test",)},
 }
+MOST_REGIONS = {"phantom": 1, "bccd": None}  # in a picture
+ANNOTATED = 500  # phantom pictures with boxes: as many as a hospital might draw, and few enough that tuning overfits
 CLASSES = {"phantom": (), "bccd": ("WBC",)}
 READY = "ready"
 
 
 def prepare(data: Data, source: Path, images: Path, folder: Path) -> Path:
-    """Write `train.jsonl`, `reward.jsonl` and `test.jsonl`; a folder that is ready is left as it is.
+    """Write `train.jsonl` and `test.jsonl`; a folder that is ready is left as it is.
+
+    Tuning, more tuning and rewards all learn from the same pictures.
 
     Blood smears have 205 training pictures: the development part joins them, and each is also shown mirrored, with its
     boxes. Test pictures are neither.
@@ -45,7 +49,8 @@ def prepare(data: Data, source: Path, images: Path, folder: Path) -> Path:
     if (folder / READY).is_file():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    for part, (names, most) in PARTS[data].items():
+    most = MOST_REGIONS[data]
+    for part, names in PARTS[data].items():
         for missing in (source / f"{one}.jsonl" for one in names if not (source / f"{one}.jsonl").is_file()):
             raise StudyError(f"{missing}: no such file; make it with `osler data get` (docs/results/abnormal_aware.md)")
         records = [record for one in names for record in read_records(source / f"{one}.jsonl")]
@@ -62,6 +67,8 @@ def prepare(data: Data, source: Path, images: Path, folder: Path) -> Path:
             max_regions=most,
             negatives=most is None,
         )
+        if data == "phantom" and part == "train":
+            asked = islice(asked, ANNOTATED)
         write_records(asked, folder / f"{part}.jsonl")
     (folder / READY).write_text("")
     return folder

@@ -68,10 +68,9 @@ def recipe_of(run: Run, setting: Setting) -> Recipe:
     whole = load(RECIPES[run.data], setting.overrides)
     tune, reward = whole.stages
     weights = VARIANTS[run.variant].rewards
-    # both kinds of second stage see the same pictures
-    data = [{"records": str(setting.work / run.data / ("train.jsonl" if weights is None else "reward.jsonl"))}]
+    data = [{"records": str(setting.work / run.data / "train.jsonl")}]
     if weights is None:
-        stage, start = {**tune.model_dump(), "data": data}, base_folder(setting.work, run.seed)
+        stage, start = {**tune.model_dump(), "data": data}, base_folder(setting.work, run.data, run.seed)
     else:
         start = setting.work / "starts" / Run(run.data, run.seed, "start").name / "model"
         if weights:
@@ -115,7 +114,7 @@ def settings_hash(run: Run, setting: Setting) -> str:
         for stage in recipe["stages"]:
             for item in stage["data"]:
                 item["records"] = Path(item["records"]).name
-    return hashlib.sha256(json.dumps([content, settings()], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([content, settings(run.data)], sort_keys=True).encode()).hexdigest()
 
 
 def execute(run: Run, setting: Setting) -> Path:

@@ -77,10 +77,11 @@ def run_all(runs: Sequence[Run], setting: Setting, *, jobs: int, say: Say) -> in
     say(f"{len(runs) - len(left)} of {len(runs)} runs are done already")
     if not left:
         return 0
-    for seed in sorted({run.seed for run in left}):
-        if not base_folder(setting.work, seed).is_dir():
-            say(f"making the base model of seed {seed} (the first one takes some ten minutes, for its vision encoder)")
-            build_base(base_folder(setting.work, seed), seed=seed)
+    for data, seed in sorted({(run.data, run.seed) for run in left}):
+        folder = base_folder(setting.work, data, seed)
+        if not folder.is_dir():
+            say(f"making the base model of {data}, seed {seed} (the first takes minutes, for its vision encoder)")
+            build_base(folder, data, setting.sources[data], seed=seed)
     failed = 0
     for part in ([run for run in left if run.variant == "start"], [run for run in left if run.variant != "start"]):
         ready = [run for run in part if run.variant == "start" or _start_folder(run, setting).is_dir()]
