@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -36,6 +37,8 @@ class Prediction:
         note: for instance "fall-back" of the majority control.
         options: candidate answers, where the task has them.
         regions: true boxes and the format of the answer's, where the task has them.
+        logprob: natural logarithm of the probability of the answer's tokens and its end token (`Answer.logprob`).
+        options_logprob: the same of each scored option, in the order of `options`; empty where none were scored.
     """
 
     item: str
@@ -52,6 +55,18 @@ class Prediction:
     note: str | None = None
     options: tuple[str, ...] = ()
     regions: Regions | None = None
+    logprob: float | None = None
+    options_logprob: tuple[float, ...] = ()
+
+    @property
+    def confidence(self) -> float | None:
+        """Probability of the answer among the options, or without options the geometric mean of its tokens'."""
+        if self.options_logprob:
+            best = max(self.options_logprob)
+            return 1 / sum(math.exp(value - best) for value in self.options_logprob)
+        if self.logprob is None or self.tokens is None:
+            return None
+        return math.exp(self.logprob / max(self.tokens + bool(self.finished), 1))
 
 
 def _line(prediction: Prediction) -> bytes:
@@ -63,10 +78,12 @@ def _line(prediction: Prediction) -> bytes:
 def _parse(line: bytes, *, path: Path, number: int) -> Prediction:
     try:
         fields = json.loads(line)
-        # files of older versions have neither options nor regions
+        # files of older versions have neither options nor regions nor probabilities
         regions = fields.get("regions")
         fields["regions"] = None if regions is None else Regions.from_json(regions)
-        return Prediction(**{**fields, "images": tuple(fields["images"]), "options": tuple(fields.get("options", ()))})
+        lists = {"images": tuple(fields["images"])}
+        lists |= {name: tuple(fields.get(name, ())) for name in ("options", "options_logprob")}
+        return Prediction(**{**fields, **lists})
     except (ValueError, TypeError, KeyError, AttributeError, BoxError) as error:
         raise EvaluationError(
             f"{path}:{number}: not a prediction ({error}); the file was altered, start anew with resume=False"
@@ -175,4 +192,6 @@ def prediction_of(
         note=note,
         options=item.options,
         regions=item.regions,
+        logprob=answer.logprob if answer else None,
+        options_logprob=answer.options_logprob if answer else (),
     )

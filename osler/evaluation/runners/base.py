@@ -18,10 +18,12 @@ class Request:
     Args:
         turns: conversation up to and including the user turn to answer; `<image>` marks where each image stands.
         images: RGB images, as many as placeholders, in order.
+        options: where there are any, the answer is the likeliest of these texts instead of a free one.
     """
 
     turns: tuple[Turn, ...]
     images: tuple[Image.Image, ...] = ()
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +31,21 @@ class Answer:
     """One generated answer.
 
     Args:
-        text: new text only, without the prompt and without special tokens.
-        tokens: new tokens, end token excluded.
+        text: new text only, without the prompt and without special tokens; None when there is no answer (`failure`).
+        tokens: new tokens, without the one that ended the answer (end token, or the last of a stop string).
         finished: the model ended by itself (end token or stop string); False when it ran into the length limit.
+        logprob: natural logarithm of the probability of these tokens, and of the one that ended them where `finished`;
+            so the sum has `tokens + finished` terms. None where the runner cannot tell.
+        options_logprob: the same of each of the request's options with an end token behind, in their order.
+        failure: why there is no answer, from a runner that goes on when one prompt fails.
     """
 
-    text: str
+    text: str | None
     tokens: int
     finished: bool
+    logprob: float | None = None
+    options_logprob: tuple[float, ...] = ()
+    failure: str | None = None
 
 
 @runtime_checkable
