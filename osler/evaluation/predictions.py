@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from osler.errors import BoxError, EvaluationError
 from osler.evaluation.items import Item
 from osler.evaluation.protocols.regions import Regions
+from osler.record_atomic import atomic_write
 
 if TYPE_CHECKING:
     from osler.evaluation.runners.base import Answer
+
+
+FAILED = "failed"
+"""First word of the note of a prediction without an answer, because its prompt failed; asked again on the next run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +30,7 @@ class Prediction:
     Args:
         item: id of the record.
         condition: "real", or the name of a control.
-        answer: generated text; None when there is none (an answer file that lacks the item).
+        answer: generated text; None when there is none (an answer file that lacks the item, a prompt that failed).
         question: as asked.
         reference: gold answer.
         question_type: tag, or "unknown".
@@ -34,7 +39,7 @@ class Prediction:
         shown: id of the record whose images were shown, for condition "shuffled".
         tokens: new tokens, where a model answered.
         finished: False when the answer was cut at the length limit.
-        note: for instance "fall-back" of the majority control.
+        note: for instance "fall-back" of the majority control, or "failed: " and why there is no answer.
         options: candidate answers, where the task has them.
         regions: true boxes and the format of the answer's, where the task has them.
         logprob: natural logarithm of the probability of the answer's tokens and its end token (`Answer.logprob`).
@@ -142,6 +147,19 @@ class PredictionLog:
         if sync:
             self._file.flush()
             os.fsync(self._file.fileno())
+
+    def forget(self, which: Callable[[Prediction], bool]) -> int:
+        """Take predictions out of the file, which is replaced as a whole; how many."""
+        left = {key: prediction for key, prediction in self.predictions.items() if not which(prediction)}
+        gone = len(self.predictions) - len(left)
+        if gone:
+            self._file.close()
+            with atomic_write(self.path) as stream:
+                stream.writelines(_line(prediction) for prediction in left.values())
+            self.predictions = left
+            self._file = self.path.open("r+b")
+            self._file.seek(0, os.SEEK_END)
+        return gone
 
     def has(self, item: str, condition: str) -> bool:
         """Whether the answer is there already."""

@@ -30,7 +30,7 @@ class LocalRunner:
     """Answers with a model in this process.
 
     Args:
-        model: model folder, or (model, processor).
+        model: model folder, folder of a PEFT adapter, hub name, or (model, processor).
         max_new_tokens: length limit of an answer.
         batch_size: prompts in one forward pass.
         device: torch device; default: the first GPU if there is one, else the CPU (a given model stays where it is).
@@ -91,8 +91,9 @@ class LocalRunner:
                 self.model = self.model.to(_torch_dtype(dtype))
             self.name = type(self.model).__name__
         else:
-            self._load(Path(model), device=device, dtype=dtype)
-            self.name = str(model)
+            self._load(model, device=device, dtype=dtype)
+            revision = getattr(self.model.config, "_commit_hash", None)  # of a model that came from a hub
+            self.name = f"{model}@{revision[:12]}" if revision and not self._folder else str(model)
         self.model.eval()
         stored = self.model.generation_config
         # some checkpoints end a turn with text instead of a token (LLaVA-Med v1.0: "###")
@@ -107,7 +108,7 @@ class LocalRunner:
 
             self._prefill = Prefiller(self.model, share=share_images) if can_share(self.model) else None
 
-    def _load(self, folder: Path, *, device: str | None, dtype: str | None) -> None:
+    def _load(self, folder: str | Path, *, device: str | None, dtype: str | None) -> None:
         import torch
 
         from osler.models import load_model
@@ -116,7 +117,7 @@ class LocalRunner:
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         loaded = load_model(folder, dtype=dtype or ("float32" if device == "cpu" else None), device=device)
         self.model, self.processor = loaded.model.requires_grad_(False), loaded.processor
-        self._folder = folder
+        self._folder = Path(folder) if Path(folder, "config.json").is_file() else None
         # questions and controls show the same pictures again and again; lives as long as this runner's model
         self._vision = ExitStack()
         self._vision.enter_context(cached_vision(self.model))
@@ -207,7 +208,7 @@ class LocalRunner:
             from osler.evaluation.runners.option_scores import score_continuations
 
             prompts = self._encoder.encode(requests, keys)
-            answers = {}
+            answers: dict[int, Answer] = {}
             for part, filled in self._prefill(prompts):
                 if requests[0].options:
                     self._need_end()
@@ -219,7 +220,10 @@ class LocalRunner:
                         for i in part
                     ]
                     scores = score_continuations(self.model, filled, tails, suppressed=self._suppressed)
-                    told = [_chosen(requests[i], *both) for i, *both in zip(part, tails, scores, strict=True)]
+                    told = [
+                        _chosen(requests[i], *both)
+                        for i, both in zip(part, zip(tails, scores, strict=True), strict=True)
+                    ]
                 else:
                     rows = greedy(
                         self.model, filled, max_new_tokens=self.max_new_tokens, ends=self._ends,

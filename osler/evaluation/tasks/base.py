@@ -71,6 +71,10 @@ class Task(ABC):
         """Candidate answers in the order shown; empty where the task has none."""
         return ()
 
+    def option_answers(self, record: Record) -> tuple[str, ...]:
+        """Texts whose probabilities are compared where the likeliest option is the answer; the options themselves."""
+        return self.options(record)
+
     def majority(self, training: Sequence[Record]) -> Majority:
         """The majority control, from training records only."""
         return majority_answers(training, reference=self.reference)

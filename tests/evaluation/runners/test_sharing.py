@@ -10,7 +10,7 @@ import torch
 
 from osler.errors import EvaluationError
 from osler.evaluation.runners import LocalRunner, Request
-from osler.evaluation.runners.prefill import Prefiller, can_share
+from osler.evaluation.runners.prefill import can_share
 from osler.evaluation.runners.prompts import conversations
 from osler.records import Turn
 
