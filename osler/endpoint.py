@@ -230,6 +230,19 @@ def is_loopback(url: str) -> bool:
     return all(address.is_loopback for address in _addresses(url))
 
 
+def require_loopback(url: str) -> None:
+    """Refuse an address outside this machine, where only it may be asked unless something else was said.
+
+    Raises:
+        EndpointError: tells how to allow it.
+    """
+    if not is_loopback(url):
+        raise EndpointError(
+            f"{url.split('@')[-1]}: is outside this machine, and pictures and texts would be sent there. If they may "
+            "leave, allow it (allow_remote=True, --allow-remote)"
+        )
+
+
 def _addresses(url: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     host = urlsplit(url).hostname or ""
     try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import threading
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from osler.endpoint import FIRST_WAIT, LONGEST_WAIT, PATH, ChatEndpoint, _said, _unreachable
 from osler.errors import EndpointError
 
+Messages = list[dict[str, Any]]
 _sleep = asyncio.sleep
 
 
@@ -86,3 +88,25 @@ class AsyncChatEndpoint(ChatEndpoint):
         self._text(response)  # refuses what holds no text
         content = response.json()
         return {**content["choices"][0], "usage": content.get("usage")}
+
+
+def wait_for(task: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine to its end, also where a loop is running already (notebooks)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(task)
+    box: dict[str, Any] = {}
+
+    def work() -> None:
+        try:
+            box["value"] = asyncio.run(task)
+        except BaseException as error:
+            box["error"] = error
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    if "error" in box:
+        raise box["error"]
+    return box["value"]

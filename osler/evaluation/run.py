@@ -244,8 +244,17 @@ def _ask_all(
             written = []
             for (condition, item), answer in zip(chunk, answered, strict=True):
                 shown = donors[item.id].id if condition == "shuffled" else None
-                note = f"{FAILED}: {answer.failure}" if answer.text is None else None
-                written.append(prediction_of(item, condition, answer.text, answer=answer, shown=shown, note=note))
+                failed = answer.failure is not None
+                written.append(
+                    prediction_of(
+                        item,
+                        condition,
+                        None if failed else answer.text,
+                        answer=None if failed else answer,
+                        shown=shown,
+                        note=f"{FAILED}: {answer.failure}" if failed else None,
+                    )
+                )
             log.add(written)
             advance(len(chunk))
 

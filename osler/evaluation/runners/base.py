@@ -31,16 +31,16 @@ class Answer:
     """One generated answer.
 
     Args:
-        text: new text only, without the prompt and without special tokens; None when there is no answer (`failure`).
+        text: new text only, without the prompt and without special tokens.
         tokens: new tokens, without the one that ended the answer (end token, or the last of a stop string).
         finished: the model ended by itself (end token or stop string); False when it ran into the length limit.
         logprob: natural logarithm of the probability of these tokens, and of the one that ended them where `finished`;
             so the sum has `tokens + finished` terms. None where the runner cannot tell.
         options_logprob: the same of each of the request's options with an end token behind, in their order.
-        failure: why there is no answer, from a runner that goes on when one prompt fails.
+        failure: why there is no answer, from a runner that goes on when one prompt fails; the text is empty then.
     """
 
-    text: str | None
+    text: str
     tokens: int
     finished: bool
     # two answers are equal when their texts are: probabilities round differently in batches of different shape

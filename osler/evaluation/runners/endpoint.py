@@ -7,15 +7,13 @@ addresses of this machine are asked unless it is said that others may be.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
-import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from osler.endpoint import data_url, is_loopback
-from osler.endpoint_async import AsyncChatEndpoint
+from osler.endpoint import data_url, require_loopback
+from osler.endpoint_async import AsyncChatEndpoint, wait_for
 from osler.errors import EndpointError, EvaluationError
 from osler.evaluation.runners.base import Answer, Request
 from osler.evaluation.runners.prompts import conversations
@@ -61,16 +59,13 @@ class EndpointRunner:
             raise EvaluationError(f"max_new_tokens={max_new_tokens} and concurrency={concurrency} must be at least 1")
         if any(not text for text in stop):
             raise EvaluationError("a stop string is empty: it is found in every text, so each answer would end at once")
-        if not allow_remote and not is_loopback(url):
-            raise EndpointError(
-                f"{url.split('@')[-1]}: is outside this machine, and pictures and questions would be sent there. If "
-                "they may leave, allow it (allow_remote=True, --allow-remote)"
-            )
+        if not allow_remote:
+            require_loopback(url)
         self.max_new_tokens, self.concurrency, self.stop = max_new_tokens, concurrency, tuple(stop)
         options: dict[str, Any] = {"timeout": timeout, "retries": retries, "max_tokens": max_new_tokens}
         options |= {"api_key": api_key, "allow_remote": allow_remote}
         self._endpoint = AsyncChatEndpoint(url, model or "?", **options)
-        self._offered = _wait_for(self._endpoint.models())
+        self._offered = wait_for(self._endpoint.models())
         if not model:
             if len(self._offered) != 1:
                 offer = ", ".join(self._offered) or "no list of models"
@@ -110,7 +105,7 @@ class EndpointRunner:
         if any(request.options for request in requests):
             raise EvaluationError("a server does not tell the probability of given options; use a local model for that")
         bodies = [self._body(request) for request in requests]
-        found = _wait_for(self._choices(bodies))
+        found = wait_for(self._choices(bodies))
         failures = [entry for entry in found if isinstance(entry, EndpointError)]
         self._answered += len(found) - len(failures)
         if failures and not self._answered:
@@ -151,7 +146,7 @@ class EndpointRunner:
 
     def _read(self, entry: dict[str, Any] | EndpointError) -> Answer:
         if isinstance(entry, EndpointError):
-            return Answer(text=None, tokens=0, finished=False, failure=str(entry))
+            return Answer(text="", tokens=0, finished=False, failure=str(entry))
         finished = entry.get("finish_reason") != "length"
         chances = _chances(entry)
         used = (entry.get("usage") or {}).get("completion_tokens")
@@ -178,25 +173,3 @@ def _ends_shown(entry: dict[str, Any], text: str) -> bool:
 
 def _unknown_field(entry: dict[str, Any] | EndpointError) -> bool:
     return isinstance(entry, EndpointError) and any(f"status {status}" in str(entry) for status in (400, 422))
-
-
-def _wait_for(task: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine to its end, also where a loop is running already (notebooks)."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(task)
-    box: dict[str, Any] = {}
-
-    def work() -> None:
-        try:
-            box["value"] = asyncio.run(task)
-        except BaseException as error:
-            box["error"] = error
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    if "error" in box:
-        raise box["error"]
-    return box["value"]

@@ -92,8 +92,9 @@ class LocalRunner:
             self.name = type(self.model).__name__
         else:
             self._load(model, device=device, dtype=dtype)
-            revision = getattr(self.model.config, "_commit_hash", None)  # of a model that came from a hub
-            self.name = f"{model}@{revision[:12]}" if revision and not self._folder else str(model)
+            self.name = str(model)
+            if self._folder and not Path(model).is_dir():  # from a hub: its folder is called by the revision
+                self.name += f"@{self._folder.name[:12]}"
         self.model.eval()
         stored = self.model.generation_config
         # some checkpoints end a turn with text instead of a token (LLaVA-Med v1.0: "###")
@@ -117,7 +118,7 @@ class LocalRunner:
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         loaded = load_model(folder, dtype=dtype or ("float32" if device == "cpu" else None), device=device)
         self.model, self.processor = loaded.model.requires_grad_(False), loaded.processor
-        self._folder = Path(folder) if Path(folder, "config.json").is_file() else None
+        self._folder = _files_of(folder)
         # questions and controls show the same pictures again and again; lives as long as this runner's model
         self._vision = ExitStack()
         self._vision.enter_context(cached_vision(self.model))
@@ -298,6 +299,16 @@ def _end_tokens(model: Any, processor: Any) -> list[int]:
     if processor.tokenizer.eos_token_id is not None:
         tokens.add(processor.tokenizer.eos_token_id)
     return sorted(tokens)
+
+
+def _files_of(model: str | Path) -> Path | None:
+    """Where the files of a model lie, here or in the cache of a hub; None for an adapter, which is two models."""
+    if Path(model).is_dir():
+        return Path(model) if Path(model, "config.json").is_file() else None
+    from transformers.utils import cached_file
+
+    found = cached_file(str(model), "config.json", local_files_only=True)
+    return Path(found).parent if found else None
 
 
 def _torch_dtype(name: str) -> Any:

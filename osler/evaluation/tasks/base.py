@@ -75,6 +75,10 @@ class Task(ABC):
         """Texts whose probabilities are compared where the likeliest option is the answer; the options themselves."""
         return self.options(record)
 
+    def judge_context(self, record: Record) -> str:
+        """What a judge who sees no image is told about it, besides the reference answer: the tag `context`."""
+        return record.tags.get("context", "")
+
     def majority(self, training: Sequence[Record]) -> Majority:
         """The majority control, from training records only."""
         return majority_answers(training, reference=self.reference)

@@ -89,7 +89,7 @@ def test_repeated_then_answered_and_failed_are_told_apart(no_waiting):
     with serving(answer) as server:
         runner = EndpointRunner(server.url, api_key="secret-key")
         fine, busy, hopeless = runner.answer([ask("fine"), ask("busy"), ask("hopeless")])
-    assert (fine.text, busy.text, hopeless.text) == ("to fine", "to busy", None)
+    assert (fine.text, busy.text, hopeless.text) == ("to fine", "to busy", "")
     assert "status 400: too long" in hopeless.failure
     assert "secret-key" not in hopeless.failure
     assert no_waiting == [2.0, 2.0]
