@@ -57,10 +57,10 @@ class AsyncChatEndpoint(ChatEndpoint):
                 raise self._error(self._silent()) from None
             except httpx2.HTTPError as error:
                 raise self._error(_unreachable(error)) from None
-        if response.status_code in (404, 405, 501):
-            return []
-        if response.status_code != 200:
+        if response.status_code in (401, 403):
             raise self._error(f"status {response.status_code} for {url}: {_said(response)}")
+        if response.status_code != 200:  # many servers answer chats but keep no list, or one that fails
+            return []
         try:
             return [str(entry["id"]) for entry in response.json()["data"]]
         except (ValueError, LookupError, TypeError):
