@@ -6,6 +6,7 @@
 #   make bench-train   one JSON line: our training loop against a plain Trainer
 #   make bench-rewards     JSON lines: memory and time of the rewards against a plain forward pass and a training step
 #   make bench-alignment   JSON lines: a training step with the alignment objective against one without
+#   make bench-eval   JSON lines: our local runner against LLaVA-Med's one-by-one loop, about five minutes
 #   make bench-matching   JSON lines: our graph matching against exact enumeration, pygmtools and SciPy, four minutes
 #
 # TORCH: how to get PyTorch, for instance
@@ -18,7 +19,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format bench-train bench-matching bench-alignment bench-rewards lock clean
+.PHONY: demo test check format bench-train bench-matching bench-alignment bench-rewards bench-eval lock clean
 
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Osler needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another with PYTHON=python3.12")'
@@ -55,6 +56,9 @@ bench-alignment: $(READY)
 
 bench-rewards: $(READY)
 	@$(BIN)/python -m benchmarks.rewards
+
+bench-eval: $(READY)
+	@$(BIN)/python -m benchmarks.evaluation
 
 lock: $(READY)
 	@{ head -2 requirements.lock; $(BIN)/python -m pip freeze --exclude-editable | grep -v '^-e' | sed 's/+[a-z0-9.]*$$//' | sort -f; } > requirements.lock.new

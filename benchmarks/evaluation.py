@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -77,6 +78,8 @@ def compare(args: argparse.Namespace, limit: int, scratch: Path) -> dict[str, An
         "pictures": best["osler"].pop("pictures"),
         "max_new_tokens": limit,
         "batch_size": args.batch_size,
+        "threads": best["osler"]["threads"],
+        "load_average": round(os.getloadavg()[0], 1),
         "speed_ratio": round(best["plain_loop"]["seconds"] / best["osler"]["seconds"], 2),
         "speed_ratio_of_rounds": [round(t["plain_loop"]["seconds"] / t["osler"]["seconds"], 2) for t in rounds],
         **{
@@ -140,6 +143,8 @@ def questions(args: argparse.Namespace) -> tuple[list[Any], Path]:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Answer all questions by one side: seconds, peak memory, and the tokens of each answer without its end."""
+    import torch
+
     model, processor = loaded(args)
     records, folder = questions(args)
     answer = plain_loop if args.side == "plain_loop" else with_osler
@@ -148,6 +153,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "seconds": seconds,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 2**10,
+        "threads": torch.get_num_threads(),
         "pictures": len({record.images[0].path for record in records}),
         "tokens": [processor.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts],
     }

@@ -88,7 +88,7 @@ def _answers(base: str) -> bool:
 
 
 def _said(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()[-_LAST_LINES:]
+    lines = [line[:200] for line in log.read_text(errors="replace").strip().splitlines()[-_LAST_LINES:]]
     return f"{' | '.join(lines) or 'it printed nothing'} ({log})"
 
 
