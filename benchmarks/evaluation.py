@@ -8,7 +8,8 @@ question it opens the picture, processes it, and calls `generate` with a cache a
 a time. Without arguments the model is the embedded default (its projector untrained) and the pictures are phantoms.
 
 Each side runs in a process of its own, one after the other; the sides take turns, and of each the fastest round counts.
-Reading pictures is timed, loading the model is not. Answers are compared by token. For each that differs, a forward
+Reading pictures is timed, loading the model is not. `cpu_ratio` compares processor time, which says more than the wall
+on a machine with other work. Answers are compared by token. For each that differs, a forward
 pass over the common tokens gives the logits at the first differing one: a difference is explained when the two sides'
 tokens are the two likeliest and their logits lie within `--tie` of each other. Prints one JSON line for each limit.
 """
@@ -60,6 +61,7 @@ def compare(args: argparse.Namespace, limit: int, scratch: Path) -> dict[str, An
     """One limit: both sides in turn, then whatever differs."""
     rounds = [{side: run(side, args, limit) for side in SIDES} for _ in range(args.rounds)]
     best = {side: min((turn[side] for turn in rounds), key=lambda found: found["seconds"]) for side in SIDES}
+    cpu = {side: min(turn[side]["cpu_seconds"] for turn in rounds) for side in SIDES}
     plain, ours = (best[side].pop("tokens") for side in SIDES)
     differing = [
         {"item": item, "plain": first, "osler": second}
@@ -82,10 +84,12 @@ def compare(args: argparse.Namespace, limit: int, scratch: Path) -> dict[str, An
         "load_average": round(os.getloadavg()[0], 1),
         "speed_ratio": round(best["plain_loop"]["seconds"] / best["osler"]["seconds"], 2),
         "speed_ratio_of_rounds": [round(t["plain_loop"]["seconds"] / t["osler"]["seconds"], 2) for t in rounds],
+        "cpu_ratio": round(cpu["plain_loop"] / cpu["osler"], 2),
         **{
             side: {
                 "items_per_second": round(items / best[side]["seconds"], 3),
                 "seconds": round(best[side]["seconds"], 2),
+                "cpu_seconds": round(cpu[side], 2),
                 "peak_memory_mb": best[side]["peak_memory_mb"],
             }
             for side in SIDES
@@ -141,6 +145,17 @@ def questions(args: argparse.Namespace) -> tuple[list[Any], Path]:
     return records[: args.items or None], args.images or args.records.parent
 
 
+class Clock:
+    """Time of a `with` block: on the wall, and of this process's threads on a processor."""
+
+    def __enter__(self) -> Clock:
+        self._began = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds, self.cpu_seconds = time.perf_counter() - self._began[0], time.process_time() - self._began[1]
+
+
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Answer all questions by one side: seconds, peak memory, and the tokens of each answer without its end."""
     import torch
@@ -149,9 +164,10 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     records, folder = questions(args)
     answer = plain_loop if args.side == "plain_loop" else with_osler
     answer(model, processor, records[:2], folder, args)  # warm up
-    seconds, texts = answer(model, processor, records, folder, args)
+    clock, texts = answer(model, processor, records, folder, args)
     return {
-        "seconds": seconds,
+        "seconds": clock.seconds,
+        "cpu_seconds": clock.cpu_seconds,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 2**10,
         "threads": torch.get_num_threads(),
         "pictures": len({record.images[0].path for record in records}),
@@ -161,7 +177,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 def with_osler(
     model: Any, processor: Any, records: list[Any], folder: Path, args: argparse.Namespace
-) -> tuple[float, list[str]]:
+) -> tuple[Clock, list[str]]:
     """The runner as `osler eval` uses it."""
     from osler.evaluation import tasks
     from osler.evaluation.items import to_request
@@ -171,14 +187,14 @@ def with_osler(
         (model, processor), batch_size=args.batch_size, max_new_tokens=args.max_new_tokens[0], stop=(STOP,)
     )
     task = tasks.get("records")
-    began = time.perf_counter()
-    answers = runner.answer([to_request(task, record, image_folder=folder) for record in records])
-    return time.perf_counter() - began, [answer.text for answer in answers]
+    with Clock() as clock:
+        answers = runner.answer([to_request(task, record, image_folder=folder) for record in records])
+    return clock, [answer.text for answer in answers]
 
 
 def plain_loop(
     model: Any, processor: Any, records: list[Any], folder: Path, args: argparse.Namespace
-) -> tuple[float, list[str]]:
+) -> tuple[Clock, list[str]]:
     """LLaVA-Med's script in form: one question after the other."""
     import torch
     from PIL import Image
@@ -197,25 +213,25 @@ def plain_loop(
             return STOP in tokenizer.batch_decode(output_ids[:, self.start :], skip_special_tokens=True)[0]
 
     texts = []
-    began = time.perf_counter()
-    for record in records:
-        image = Image.open(folder / record.images[0].path).convert("RGB")
-        inputs = processor.apply_chat_template(
-            with_image(prompt_messages(record.turns), image),
-            add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
-        )  # fmt: skip
-        start = inputs["input_ids"].shape[1]
-        with torch.inference_mode():
-            output = model.generate(
-                **inputs,
-                do_sample=False,
-                max_new_tokens=args.max_new_tokens[0],
-                use_cache=True,
-                stopping_criteria=[Keyword(start)],
-            )
-        text = tokenizer.batch_decode(output[:, start:], skip_special_tokens=True)[0]
-        texts.append(text.split(STOP)[0].strip())
-    return time.perf_counter() - began, texts
+    with Clock() as clock:
+        for record in records:
+            image = Image.open(folder / record.images[0].path).convert("RGB")
+            inputs = processor.apply_chat_template(
+                with_image(prompt_messages(record.turns), image),
+                add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
+            )  # fmt: skip
+            start = inputs["input_ids"].shape[1]
+            with torch.inference_mode():
+                output = model.generate(
+                    **inputs,
+                    do_sample=False,
+                    max_new_tokens=args.max_new_tokens[0],
+                    use_cache=True,
+                    stopping_criteria=[Keyword(start)],
+                )
+            text = tokenizer.batch_decode(output[:, start:], skip_special_tokens=True)[0]
+            texts.append(text.split(STOP)[0].strip())
+    return clock, texts
 
 
 def margins(args: argparse.Namespace) -> dict[str, Any]:

@@ -83,13 +83,15 @@ def evaluate(
     conventions = chosen.conventions if convention == "all" else (convention or chosen.conventions[0],)
     for name in conventions:
         folder = out / name if len(conventions) > 1 else out
-        common: dict[str, Any] = {"data": data, "out": folder, "split": split, "convention": name, "seed": seed}
+        common: dict[str, Any] = {"data": data, "split": split, "convention": name, "seed": seed}
         common |= {"box_format": box_format or None, "image_folder": images}
         result: Any
         if answers:
             from osler.evaluation import score_answers
 
-            result = score_answers(answers, chosen, allow_incomplete=allow_incomplete, id_prefix=id_prefix, **common)
+            result = score_answers(
+                answers, chosen, allow_incomplete=allow_incomplete, id_prefix=id_prefix, out=folder, **common
+            )
         else:
             from osler.cli.answering import asked_model
             from osler.cli.quiet import quiet
@@ -97,6 +99,10 @@ def evaluate(
 
             quiet()
             wanted = None if not controls else () if controls == "none" else tuple(controls.split(","))
+            if server:  # minutes until it answers: faults of the data come first
+                from osler.evaluation.plan import make_plan
+
+                make_plan(chosen, limit=limit, controls=wanted, training=None, **common)  # type: ignore[arg-type]
             place: dict[str, Any] = {
                 "endpoint": endpoint,
                 "model_name": model_name,
@@ -118,6 +124,7 @@ def evaluate(
                     device=device or None,
                     dtype=dtype or None,
                     resume=not fresh,
+                    out=folder,
                     **common,
                 )
         show(result, f"{chosen.name} ({name})")

@@ -105,5 +105,9 @@ def test_contradicting_choices_are_refused(
     outside = osler("eval", "--endpoint", "http://8.8.8.8/v1", "--model-name", "a", *common)
     assert outside.status == 2
     assert "--allow-remote" in outside.err
+    absent = ("--endpoint", "http://127.0.0.1:9/v1", "--server", f"touch {tmp_path / 'started'}", "--model-name", "a")
+    result = osler("eval", *absent, "--task", "records", "--data", tmp_path / "none", "--out", tmp_path / "x")
+    assert "there is no such file or folder" in result.err
+    assert not (tmp_path / "started").exists(), "a server is started for nothing"
     dead = osler("eval", "--endpoint", "http://127.0.0.1:9/v1", "--model-name", "a", *common)
     assert "cannot be reached" in dead.err

@@ -88,6 +88,8 @@ class Prefiller:
             that share nothing, come apart from the others.
         """
         lengths = [prompt.prefix(self._image_token) for prompt in prompts]
+        # a prompt that ends with its image has no rest, and is computed whole
+        lengths = [length if length < len(p.ids) else 0 for length, p in zip(lengths, prompts, strict=True)]
         keys: list[_Key] = [
             (prompt.pictures, tuple(prompt.ids[:length])) for prompt, length in zip(prompts, lengths, strict=True)
         ]
@@ -128,13 +130,17 @@ class Prefiller:
         for number in range(len(self._kept[keys[0]])):
             rows = [self._kept[key][number] for key in keys]
             cache.update(torch.stack([row[0] for row in rows]), torch.stack([row[1] for row in rows]), number)
-        ids, mask = _left_padded([prompt.ids[length:] for prompt in prompts], device=self.model.device)
+        ids, mask = self._padded([prompt.ids[length:] for prompt in prompts])
         mask = torch.cat([mask.new_ones(len(prompts), length), mask], 1)
         return self._filled(ids, mask, cache=cache)
 
     def _whole(self, prompts: list[Prompt]) -> Prefilled:
-        ids, mask = _left_padded([prompt.ids for prompt in prompts], device=self.model.device)
+        ids, mask = self._padded([prompt.ids for prompt in prompts])
         return self._filled(ids, mask, pixels=_pixels(prompts))
+
+    def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        # the mask hides padding whatever it is, but an image token would ask for an image
+        return _left_padded(rows, pad=int(self._image_token == 0), device=self.model.device)
 
     def _filled(self, ids: Tensor, mask: Tensor, *, cache: Any = None, pixels: Tensor | None = None) -> Prefilled:
         output = self._forward(ids, mask, cache=cache, pixels=pixels)
@@ -154,9 +160,9 @@ def _pixels(prompts: Sequence[Prompt]) -> Tensor | None:
     return torch.cat(shown) if shown else None
 
 
-def _left_padded(rows: Sequence[Sequence[int]], *, device: Any) -> tuple[Tensor, Tensor]:
-    """(B, T) ids and mask; the padding's id is any, because the mask hides it."""
+def _left_padded(rows: Sequence[Sequence[int]], *, pad: int, device: Any) -> tuple[Tensor, Tensor]:
+    """(B, T) ids and mask."""
     longest = max(len(row) for row in rows)
-    ids = torch.tensor([[*([row[-1]] * (longest - len(row))), *row] for row in rows], device=device)
+    ids = torch.tensor([[*([pad] * (longest - len(row))), *row] for row in rows], device=device)
     mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=device)
     return ids, mask

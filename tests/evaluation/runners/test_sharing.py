@@ -14,7 +14,7 @@ from osler.evaluation.runners.prefill import can_share
 from osler.evaluation.runners.prompts import conversations
 from osler.records import Turn
 
-from ..tiny_models import FAMILIES
+from ..tiny_models import FAMILIES, widen
 from .test_local import QUESTIONS, ask
 
 
@@ -65,6 +65,33 @@ def test_a_question_before_the_picture_shares_nothing_and_is_answered(tiny_llava
     runner = LocalRunner(tiny_llava, batch_size=6, max_new_tokens=8)
     assert runner.answer(requests) == LocalRunner(tiny_llava, batch_size=1, max_new_tokens=8).answer(requests)
     assert runner._prefill.shared_tokens == 0
+
+
+def test_a_template_that_ends_with_the_picture(pictures):
+    model, processor = FAMILIES["llava"]()
+    processor.chat_template = processor.chat_template.replace("{{ ' ' }}", "").replace("assistant : ", "")
+    requests = [
+        Request(turns=(Turn(role="user", text=f"{question}\n<image>"),), images=(pictures[0],))
+        for question in (QUESTIONS[0], QUESTIONS[0], QUESTIONS[4])
+    ]
+    model_answers = LocalRunner((model, processor), max_new_tokens=6).answer(requests)
+    assert model_answers == LocalRunner((model, processor), max_new_tokens=6, batch_size=1).answer(requests)
+
+
+@pytest.mark.parametrize("projector", ["linear", "dci"])
+def test_osler_models_share_too(projector, pictures):
+    from tests import tiny
+
+    loaded = tiny.model("clip", projector=projector)
+    widen(loaded.model, 0)
+    loaded.model.generation_config.eos_token_id = 2
+    requests = [ask(question, picture) for question in QUESTIONS for picture in pictures[:2]]
+    both = loaded.model, loaded.processor
+    alone = LocalRunner(both, batch_size=1, share_images=False, max_new_tokens=8).answer(requests)
+    runner = LocalRunner(both, batch_size=6, max_new_tokens=8)
+    assert runner.answer(requests) == alone
+    assert runner._prefill.shared_tokens > 0
+    assert len({answer.text for answer in alone}) > 3
 
 
 def test_another_picture_of_the_same_size_is_another_prefix(tiny_llava, pictures):
