@@ -87,3 +87,13 @@ def test_broken_adapter_folders_are_named(folders):
     (root / "adapter" / "adapter_model.safetensors").rename(root / "adapter" / "adapter_model.bin")
     with pytest.raises(ModelError, match="pickle"):
         check_folder(root / "adapter")
+
+
+def test_the_runner_answers_with_the_adapter(folders):
+    from osler.evaluation.runners import LocalRunner
+
+    root, *_ = folders
+    base, adapted = LocalRunner(root / "base", device="cpu"), LocalRunner(root / "adapter", device="cpu")
+    assert adapted.name == str(root / "adapter")
+    assert adapted.fingerprint() != base.fingerprint()
+    assert adapted.fingerprint() == LocalRunner(root / "adapter", device="cpu").fingerprint()

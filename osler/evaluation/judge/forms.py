@@ -13,12 +13,24 @@ Two forms, each named and versioned:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from osler.endpoint_async import Messages
 
 LOWEST, HIGHEST = 1.0, 10.0
+
+
+def figure_context(label: str, caption: str, mentions: Sequence[object] = ()) -> str:
+    """Context of a figure as `llava-med-judge` shows it: caption, and the list of in-text mentions as Python prints it.
+
+    Args:
+        label: for instance "Figure 1".
+        caption: of the figure.
+        mentions: sentences of the article, as they stand in the data (texts, or objects with `tokens`).
+    """
+    text = f"Figure Caption:\n{label}: {caption}"
+    return f"{text}\n\nFigure Context:\n{list(mentions)!r}" if mentions else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osler.evaluation.judge.forms import FORMS, Case, marks_in
+from osler.evaluation.judge.forms import FORMS, Case, figure_context, marks_in
 
 CASE = Case(question="where ?", reference="left lobe", candidate="right lobe", context="Figure Caption: CT")
 
@@ -71,3 +71,10 @@ def test_the_released_form_has_its_blocks_and_its_order():
     assert "[Assistant 1]\nleft lobe" in text
     assert "[Assistant 2]\nright lobe" in text
     assert form.orders == 1
+
+
+def test_the_context_of_a_figure():
+    assert figure_context("Figure 1", "CT of the chest.") == "Figure Caption:\nFigure 1: CT of the chest."
+    mentions = [{"tokens": "see Figure 1", "entities": []}, "it's enlarged"]
+    text = figure_context("Figure 1", "CT of the chest.", mentions)
+    assert text.endswith("\n\nFigure Context:\n" + repr(mentions))

@@ -7,6 +7,8 @@ import random
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from osler.errors import EvaluationError
 from osler.evaluation.runners import LocalRunner, Request
@@ -55,6 +57,23 @@ def test_sharing_changes_no_answer_and_saves_the_prefix(tiny_llava, many):
         assert [a.logprob for a in found] == pytest.approx([a.logprob for a in alone], abs=1e-4)
         # a prefix is "user :" and four image tokens; of six rows about a picture five take it from another
         assert runner._prefill.shared_tokens == 4 * 5 * 6, batch_size
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    asked=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=12),
+    batch_size=st.integers(1, 13),
+)
+def test_order_company_and_batch_size_change_nothing(tiny_llava, pictures, asked, batch_size):
+    requests = [ask(QUESTIONS[question], pictures[picture]) for question, picture in asked]
+    found = LocalRunner(tiny_llava, batch_size=batch_size, max_new_tokens=6).answer(requests)
+    known = {}
+    for pair, request, answer in zip(asked, requests, found, strict=True):
+        if pair not in known:
+            alone = LocalRunner(tiny_llava, batch_size=1, max_new_tokens=6, share_images=False)
+            (known[pair],) = alone.answer([request])
+        assert answer == known[pair]
+        assert answer.logprob == pytest.approx(known[pair].logprob, abs=1e-3)
 
 
 def test_a_question_before_the_picture_shares_nothing_and_is_answered(tiny_llava, pictures):
