@@ -8,6 +8,7 @@
 #   make bench-rewards     JSON lines: memory and time of the rewards against a plain forward pass and a training step
 #   make bench-alignment   JSON lines: a training step with the alignment objective against one without
 #   make bench-labeller   JSON lines: our labeller of chest findings against labels of others, 30 MB of packages
+#   make bench-eval   JSON lines: our local runner against LLaVA-Med's one-by-one loop, about five minutes
 #   make bench-matching   JSON lines: our graph matching against exact enumeration, pygmtools and SciPy, four minutes
 #
 # TORCH: how to get PyTorch, for instance
@@ -20,7 +21,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format bench-train bench-matching bench-alignment bench-rewards bench-labeller bench-data lock clean
+.PHONY: demo test check format bench-train bench-matching bench-alignment bench-rewards bench-labeller bench-data bench-eval lock clean
 
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Osler needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another with PYTHON=python3.12")'
@@ -64,6 +65,9 @@ bench-labeller: $(READY)
 bench-data: $(READY)
 	@$(BIN)/python -m pip install --quiet -c requirements.lock -e '.[bench]'
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.data
+
+bench-eval: $(READY)
+	@$(BIN)/python -m benchmarks.evaluation
 
 lock: $(READY)
 	@{ head -2 requirements.lock; $(BIN)/python -m pip freeze --exclude-editable | grep -v '^-e' | sed 's/+[a-z0-9.]*$$//' | sort -f; } > requirements.lock.new

@@ -135,17 +135,32 @@ class ChatEndpoint:
         import httpx2
 
         if self._client is None:
-            headers = {} if self._key is None else {"Authorization": f"Bearer {self._key}"}
-            self._client = httpx2.Client(timeout=self.timeout, headers=headers, trust_env=not self._private)
+            self._client = httpx2.Client(**self._options())
         try:
             response = self._client.post(self.url, json=body)
         except httpx2.TimeoutException:
-            return f"no answer within {self.timeout:g} s", 0.0
+            return self._silent(), 0.0
         except httpx2.HTTPError as error:
-            return f"cannot be reached ({type(error).__name__}: {error})", 0.0
-        status = response.status_code
-        if status == 200:
+            return _unreachable(error), 0.0
+        if response.status_code == 200:
             return self._text(response), None
+        return self._refused(response)
+
+    def _options(self) -> dict[str, Any]:
+        """Of the HTTP client."""
+        headers = {} if self._key is None else {"Authorization": f"Bearer {self._key}"}
+        return {"timeout": self.timeout, "headers": headers, "trust_env": not self._private}
+
+    def _silent(self) -> str:
+        return f"no answer within {self.timeout:g} s"
+
+    def _refused(self, response: Any) -> tuple[str, float]:
+        """Why, and seconds to wait at least, where it is worth repeating.
+
+        Raises:
+            EndpointError: where it is not.
+        """
+        status = response.status_code
         reason = f"status {status}: {_said(response)}"
         if status in _REPEATED or status >= 500:
             return reason, _retry_after(response.headers.get("retry-after"))
@@ -165,6 +180,10 @@ class ChatEndpoint:
     def _error(self, reason: str) -> EndpointError:
         text = f"{self.url}: {reason}"
         return EndpointError(text.replace(self._key, "***") if self._key else text)
+
+
+def _unreachable(error: Exception) -> str:
+    return f"cannot be reached ({type(error).__name__}: {error})"
 
 
 def with_images(messages: list[dict[str, Any]], images: Sequence[Image]) -> list[dict[str, Any]]:
@@ -199,13 +218,38 @@ def is_private(url: str) -> bool:
     Raises:
         EndpointError: when its host name is unknown.
     """
+    return all(address.is_loopback or address.is_private or address.is_link_local for address in _addresses(url))
+
+
+def is_loopback(url: str) -> bool:
+    """Whether every network address behind a web address is of this machine.
+
+    Raises:
+        EndpointError: when its host name is unknown.
+    """
+    return all(address.is_loopback for address in _addresses(url))
+
+
+def require_loopback(url: str) -> None:
+    """Refuse an address outside this machine, where only it may be asked unless something else was said.
+
+    Raises:
+        EndpointError: tells how to allow it.
+    """
+    if not is_loopback(url):
+        raise EndpointError(
+            f"{url.split('@')[-1]}: is outside this machine, and pictures and texts would be sent there. If they may "
+            "leave, allow it (allow_remote=True, --allow-remote)"
+        )
+
+
+def _addresses(url: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     host = urlsplit(url).hostname or ""
     try:
         found = {str(item[4][0]) for item in socket.getaddrinfo(host, None)}
     except (OSError, UnicodeError) as error:
         raise EndpointError(f"{url}: the host name {host!r} is unknown ({error})") from error
-    addresses = [_plain(ipaddress.ip_address(text.split("%")[0])) for text in found]
-    return all(address.is_loopback or address.is_private or address.is_link_local for address in addresses)
+    return [_plain(ipaddress.ip_address(text.split("%")[0])) for text in found]
 
 
 def _plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

@@ -26,8 +26,9 @@ def failure(status: int, message: str = "busy", **headers: str) -> Reply:
 class Script:
     """What the server was asked, and what it answers: `answer(body)` gives a reply, or seconds to be silent."""
 
-    def __init__(self, answer: Callable[[dict[str, Any]], Reply | float]) -> None:
-        self.answer, self.asked, self.headers, self.url = answer, [], [], ""
+    def __init__(self, answer: Callable[[dict[str, Any]], Reply | float], models: tuple[str, ...] | None) -> None:
+        self.answer, self.asked, self.headers, self.url, self.models = answer, [], [], "", models
+        self.under_way = self.most_at_once = 0
 
 
 def replies(*given: Reply | float) -> Callable[[dict[str, Any]], Reply | float]:
@@ -37,18 +38,35 @@ def replies(*given: Reply | float) -> Callable[[dict[str, Any]], Reply | float]:
 
 
 @contextmanager
-def serving(answer: Callable[[dict[str, Any]], Reply | float]):
-    script = Script(answer)
+def serving(
+    answer: Callable[[dict[str, Any]], Reply | float], *, models: tuple[str, ...] | None = ("m",), port: int = 0
+):
+    script, lock = Script(answer, models), threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path != "/v1/models" or script.models is None:
+                self._send(failure(404, "no such path"))
+                return
+            body = {"object": "list", "data": [{"id": name, "object": "model"} for name in script.models]}
+            self._send((200, {"content-type": "application/json"}, json.dumps(body).encode()))
+
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             script.asked.append(body)
             script.headers.append({"path": self.path, **{k.lower(): v for k, v in self.headers.items()}})
+            with lock:
+                script.under_way += 1
+                script.most_at_once = max(script.most_at_once, script.under_way)
             reply = script.answer(body)
             if isinstance(reply, float):
                 time.sleep(reply)
                 reply = chat("late")
+            with lock:
+                script.under_way -= 1
+            self._send(reply)
+
+        def _send(self, reply: Reply) -> None:
             status, headers, data = reply
             try:
                 self.send_response(status)
@@ -63,7 +81,7 @@ def serving(answer: Callable[[dict[str, Any]], Reply | float]):
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 import osler
-from osler.cli import build, chat, compare, data, demo, evaluate, explain, import_checkpoint, instruct, study, train
+from osler.cli import (
+    build,
+    chat,
+    compare,
+    data,
+    demo,
+    evaluate,
+    explain,
+    import_checkpoint,
+    instruct,
+    judge,
+    study,
+    train,
+)
 
 app = typer.Typer(
     name="osler",
@@ -35,6 +48,7 @@ def _root(
 app.command(name="demo")(demo.demo)
 app.command(name="train")(train.train)
 app.command(name="eval")(evaluate.evaluate)
+app.command(name="judge")(judge.judge)
 app.command(name="compare")(compare.compare)
 app.command(name="chat")(chat.chat)
 app.command(name="explain")(explain.explain)

@@ -7,11 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from osler.cli.instruct import KEY_VARIABLE
 from osler.errors import EvaluationError
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Model folder; leave out with --answers.")] = "",
+    model: Annotated[
+        str,
+        typer.Argument(help="Model folder, PEFT adapter folder or hub name; leave out with --endpoint or --answers."),
+    ] = "",
     task: Annotated[str, typer.Option(help="Benchmark; see --list.")] = "",
     data: Annotated[Path | None, typer.Option(help="Folder (or record file) of the benchmark.")] = None,
     images: Annotated[
@@ -41,6 +45,22 @@ def evaluate(
     box_format: Annotated[
         str, typer.Option(help="How the model writes boxes, for instance norm100_xyxy; the records' own unless said.")
     ] = "",
+    endpoint: Annotated[
+        str, typer.Option(help=f"Ask the model at this OpenAI-compatible address. A key is taken from {KEY_VARIABLE}.")
+    ] = "",
+    model_name: Annotated[str, typer.Option(help="Name of the model at the endpoint, if it has several.")] = "",
+    server: Annotated[
+        str, typer.Option(help="Start this command, ask once the endpoint answers, end it: 'vllm serve DIR --port N'.")
+    ] = "",
+    concurrency: Annotated[int, typer.Option(help="Requests under way at the endpoint.")] = 16,
+    allow_remote: Annotated[
+        bool, typer.Option("--allow-remote", help="The endpoint may be outside this machine.")
+    ] = False,
+    decoding: Annotated[
+        str, typer.Option(help="generate, or options: answer with the likeliest of an item's options.")
+    ] = "generate",
+    device: Annotated[str, typer.Option(help="Torch device of the model; a GPU if there is one.")] = "",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16; float32 on a CPU.")] = "",
     allow_incomplete: Annotated[
         bool, typer.Option("--allow-incomplete", help="With --answers: count missing answers as wrong, do not stop.")
     ] = False,
@@ -61,8 +81,8 @@ def evaluate(
     for value, option in ((task, "--task"), (data, "--data"), (out, "--out")):
         if not value:
             raise EvaluationError(f"say {option}; for instance --task vqa-rad --data DIR --out runs/eval")
-    if bool(model) == bool(answers):
-        raise EvaluationError("give either a model folder or --answers FILE")
+    if sum(map(bool, (model, answers, endpoint))) != 1:
+        raise EvaluationError("give one of: a model (folder or hub name), --endpoint URL, --answers FILE")
     assert data is not None
     assert out is not None
     chosen = tasks.get(task)
@@ -73,32 +93,51 @@ def evaluate(
         conventions = with_records(chosen, data, split)
     for name in conventions:
         folder = out / name if len(conventions) > 1 else out
-        common: dict[str, Any] = {"data": data, "out": folder, "split": split, "convention": name, "seed": seed}
+        common: dict[str, Any] = {"data": data, "split": split, "convention": name, "seed": seed}
         common |= {"box_format": box_format or None, "image_folder": images}
         result: Any
         if answers:
             from osler.evaluation import score_answers
 
-            result = score_answers(answers, chosen, allow_incomplete=allow_incomplete, id_prefix=id_prefix, **common)
+            result = score_answers(
+                answers, chosen, allow_incomplete=allow_incomplete, id_prefix=id_prefix, out=folder, **common
+            )
         else:
+            from osler.cli.answering import asked_model
             from osler.cli.quiet import quiet
             from osler.evaluation.run import evaluate as run
-            from osler.models import check_folder
 
-            check_folder(model)
             quiet()
             wanted = None if not controls else () if controls == "none" else tuple(controls.split(","))
-            result = run(
-                model,
-                chosen,
-                limit=limit,
-                batch_size=batch_size,
-                max_new_tokens=max_new_tokens,
-                orders=orders,
-                controls=wanted,  # type: ignore[arg-type]  # checked there
-                resume=not fresh,
-                **common,
-            )
+            if server:  # minutes until it answers: faults of the data come first
+                from osler.evaluation.plan import make_plan
+
+                make_plan(chosen, limit=limit, controls=wanted, training=None, **common)  # type: ignore[arg-type]
+            place: dict[str, Any] = {
+                "endpoint": endpoint,
+                "model_name": model_name,
+                "server": server,
+                "log": folder / "server.log",
+            }
+            limit_of_answer = chosen.max_new_tokens if max_new_tokens is None else max_new_tokens
+            with asked_model(
+                model, max_new_tokens=limit_of_answer, concurrency=concurrency, allow_remote=allow_remote, **place
+            ) as asked:
+                result = run(
+                    asked,
+                    chosen,
+                    limit=limit,
+                    batch_size=concurrency if endpoint else batch_size,
+                    max_new_tokens=limit_of_answer,
+                    orders=orders,
+                    controls=wanted,  # type: ignore[arg-type]  # checked there
+                    decoding=decoding,  # type: ignore[arg-type]  # checked there
+                    device=device or None,
+                    dtype=dtype or None,
+                    resume=not fresh,
+                    out=folder,
+                    **common,
+                )
         show(result, f"{chosen.name} ({name})")
     if len(conventions) > 1:
         from osler.cli.task_list import show_summary

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from osler.evaluation.controls import UNKNOWN_TYPE, blank_image, noise_image, question_type, without_placeholders
 from osler.evaluation.groups import groups_of
@@ -106,11 +107,24 @@ def to_request(
 
 
 def load_images(images: Sequence[ImageRef], *, image_folder: Path, max_side: int | None = None) -> list[Image]:
-    """Decode the images of a record in RGB, with the frame and window it names."""
-    from osler.images import load_image
+    """Decode the images of a record in RGB, with the frame and window it names.
+
+    The last few are kept, because several questions about one picture come together: treat them as read-only.
+    """
     from osler.record_images import resolve_image
 
-    return [
-        load_image(resolve_image(image_folder, image), frame=image.frame, window=image.window, max_side=max_side).image
-        for image in images
-    ]
+    shown = []
+    for image in images:
+        path = resolve_image(image_folder, image)
+        state = path.stat() if path.is_file() else None
+        changed = (state.st_mtime_ns, state.st_size) if state else None
+        window = tuple(sorted(image.window.items())) if image.window is not None else None
+        shown.append(_picture(path, image.frame, window, max_side, changed))
+    return shown
+
+
+@lru_cache(maxsize=8)
+def _picture(path: Path, frame: Any, window: Any, max_side: int | None, changed: Any) -> Image:
+    from osler.images import load_image
+
+    return load_image(path, frame=frame, window=None if window is None else dict(window), max_side=max_side).image

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -12,9 +13,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from osler.errors import BoxError, EvaluationError
 from osler.evaluation.items import Item
 from osler.evaluation.protocols.regions import Regions
+from osler.record_atomic import atomic_write
 
 if TYPE_CHECKING:
     from osler.evaluation.runners.base import Answer
+
+
+FAILED = "failed"
+"""First word of the note of a prediction without an answer, because its prompt failed; asked again on the next run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +30,7 @@ class Prediction:
     Args:
         item: id of the record.
         condition: "real", or the name of a control.
-        answer: generated text; None when there is none (an answer file that lacks the item).
+        answer: generated text; None when there is none (an answer file that lacks the item, a prompt that failed).
         question: as asked.
         reference: gold answer.
         question_type: tag, or "unknown".
@@ -33,9 +39,11 @@ class Prediction:
         shown: id of the record whose images were shown, for condition "shuffled".
         tokens: new tokens, where a model answered.
         finished: False when the answer was cut at the length limit.
-        note: for instance "fall-back" of the majority control.
+        note: for instance "fall-back" of the majority control, or "failed: " and why there is no answer.
         options: candidate answers, where the task has them.
         regions: true boxes and the format of the answer's, where the task has them.
+        logprob: natural logarithm of the probability of the answer's tokens and its end token (`Answer.logprob`).
+        options_logprob: the same of each scored option, in the order of `options`; empty where none were scored.
     """
 
     item: str
@@ -52,6 +60,18 @@ class Prediction:
     note: str | None = None
     options: tuple[str, ...] = ()
     regions: Regions | None = None
+    logprob: float | None = None
+    options_logprob: tuple[float, ...] = ()
+
+    @property
+    def confidence(self) -> float | None:
+        """Probability of the answer among the options, or without options the geometric mean of its tokens'."""
+        if self.options_logprob:
+            best = max(self.options_logprob)
+            return 1 / sum(math.exp(value - best) for value in self.options_logprob)
+        if self.logprob is None or self.tokens is None:
+            return None
+        return math.exp(self.logprob / max(self.tokens + bool(self.finished), 1))
 
 
 def _line(prediction: Prediction) -> bytes:
@@ -64,10 +84,12 @@ def _line(prediction: Prediction) -> bytes:
 def _parse(line: bytes, *, path: Path, number: int) -> Prediction:
     try:
         fields = json.loads(line)
-        # files of older versions have neither options nor regions
+        # files of older versions have neither options nor regions nor probabilities
         regions = fields.get("regions")
         fields["regions"] = None if regions is None else Regions.from_json(regions)
-        return Prediction(**{**fields, "images": tuple(fields["images"]), "options": tuple(fields.get("options", ()))})
+        lists = {"images": tuple(fields["images"])}
+        lists |= {name: tuple(fields.get(name, ())) for name in ("options", "options_logprob")}
+        return Prediction(**{**fields, **lists})
     except (ValueError, TypeError, KeyError, AttributeError, BoxError) as error:
         raise EvaluationError(
             f"{path}:{number}: not a prediction ({error}); the file was altered, start anew with resume=False"
@@ -127,6 +149,19 @@ class PredictionLog:
             self._file.flush()
             os.fsync(self._file.fileno())
 
+    def forget(self, which: Callable[[Prediction], bool]) -> int:
+        """Take predictions out of the file, which is replaced as a whole; how many."""
+        left = {key: prediction for key, prediction in self.predictions.items() if not which(prediction)}
+        gone = len(self.predictions) - len(left)
+        if gone:
+            self._file.close()
+            with atomic_write(self.path) as stream:
+                stream.writelines(_line(prediction) for prediction in left.values())
+            self.predictions = left
+            self._file = self.path.open("r+b")
+            self._file.seek(0, os.SEEK_END)
+        return gone
+
     def has(self, item: str, condition: str) -> bool:
         """Whether the answer is there already."""
         return (condition, item) in self.predictions
@@ -176,6 +211,8 @@ def prediction_of(
         note=note,
         options=item.options,
         regions=item.regions,
+        logprob=answer.logprob if answer else None,
+        options_logprob=answer.options_logprob if answer else (),
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from osler.errors import EvaluationError
 from osler.evaluation import fingerprints
@@ -16,7 +16,7 @@ from osler.evaluation.controls import WITHOUT_MODEL, Control
 from osler.evaluation.items import Item, to_item, to_request
 from osler.evaluation.option_orders import ORDERS
 from osler.evaluation.plan import Plan, make_plan
-from osler.evaluation.predictions import Prediction, PredictionLog, prediction_of
+from osler.evaluation.predictions import FAILED, Prediction, PredictionLog, prediction_of
 from osler.evaluation.progress import progress_bar
 from osler.evaluation.scores import assemble_scores
 from osler.evaluation.tasks.base import Task
@@ -25,6 +25,7 @@ from osler.records import Record
 if TYPE_CHECKING:
     from osler.evaluation.runners.base import Runner
 
+Decoding = Literal["generate", "options"]
 _CHUNK_BATCHES = 4  # answers are on the disk after so many batches; a crash loses no more
 
 
@@ -71,6 +72,7 @@ def evaluate(
     dtype: str | None = None,
     box_format: str | None = None,
     orders: int = ORDERS,
+    decoding: Decoding = "generate",
     seed: int = 0,
     resume: bool = True,
     progress: bool = True,
@@ -101,8 +103,9 @@ def evaluate(
         box_format: of grounding tasks: the format that the model writes boxes in (`osler.box_formats`), where it is not
             that of the records; boxes in questions and references are then written in it too.
         orders: further orders of the options under "options-shuffled".
+        decoding: "generate" a text, or, where an item has options, answer with the likeliest of them ("options").
         seed: of shuffling, noise, limit and bootstrap.
-        resume: continue predictions that lie in `out`; False starts anew.
+        resume: continue predictions that lie in `out`, and ask again what failed; False starts anew.
         progress: show a bar with the time left.
 
     Raises:
@@ -113,10 +116,14 @@ def evaluate(
         >>> result = evaluate("runs/demo/model", "vqa-rad", data="vqa_rad", out="runs/eval")  # doctest: +SKIP
         >>> result.scores["conditions"]["real"]["protocols"]["yes-no"]["mean"]
     """
+    if decoding not in get_args(Decoding):
+        raise EvaluationError(f"decoding {decoding!r} is none of {', '.join(get_args(Decoding))}")
     plan = make_plan(
         task, data=data, split=split, convention=convention, limit=limit, controls=controls, training=training,
         image_folder=image_folder, seed=seed, box_format=box_format, orders=orders,
     )  # fmt: skip
+    if decoding == "options" and not any(plan.task.option_answers(record) for record in plan.records):
+        raise EvaluationError(f"task {plan.task.name} has no options to choose from; leave decoding='options' out")
     max_new_tokens = plan.task.max_new_tokens if max_new_tokens is None else max_new_tokens
     runner = _runner(model, batch_size=batch_size, max_new_tokens=max_new_tokens, device=device, dtype=dtype)
     settings = {
@@ -127,7 +134,7 @@ def evaluate(
         "max_side": max_side,
         **({"box_format": box_format} if plan.task.states_boxes else {}),
         "seed": seed,
-        "decoding": runner.settings(),
+        "decoding": {**runner.settings(), **({"answers": "likeliest option"} if decoding == "options" else {})},
         "versions": fingerprints.versions(),
     }
     out = Path(out)
@@ -135,8 +142,11 @@ def evaluate(
     claim(out, settings, resume=resume)
     started = time.monotonic()
     with PredictionLog(out / "predictions.jsonl", resume=resume) as log:
+        log.forget(lambda prediction: (prediction.note or "").startswith(FAILED))
         kept = len(log.predictions)
-        _ask_all(plan, runner, log, batch_size=batch_size, max_side=max_side, progress=progress, seed=seed)
+        _ask_all(
+            plan, runner, log, batch_size=batch_size, max_side=max_side, decoding=decoding, progress=progress, seed=seed
+        )
         wanted, conditions = {item.id for item in plan.items}, {"real", *plan.conditions}
         predictions = [p for p in log.predictions.values() if p.condition in conditions and p.item in wanted]
     scores = assemble_scores(plan, settings, predictions, seed=seed)
@@ -193,6 +203,7 @@ def _ask_all(
     *,
     batch_size: int,
     max_side: int | None,
+    decoding: Decoding,
     progress: bool,
     seed: int,
 ) -> None:
@@ -210,8 +221,12 @@ def _ask_all(
             if not log.has(item.id, control):
                 text, fell_back = fixed.answer(plan.record(item.id))
                 log.add([prediction_of(item, control, text, note="fall-back" if fell_back else None)], sync=False)
-    # One order for all conditions, by length, so that batches hold prompts of like length.
-    jobs.sort(key=lambda job: (job[0] != "real", job[0], len(job[1].question), job[1].id))
+    # Questions about one picture come together, so that it is read and computed once; pictures by length of question.
+    lengths: dict[tuple[str, ...], list[int]] = {}
+    for item in plan.items:
+        lengths.setdefault(item.images, []).append(len(item.question))
+    means = {images: sum(own) / len(own) for images, own in lengths.items()}
+    jobs.sort(key=lambda job: (job[0] != "real", job[0], means[job[1].images], job[1].images, job[1].id))
     size = batch_size * _CHUNK_BATCHES
     with progress_bar(f"{plan.task.name}: answers", total=len(jobs), show=progress) as advance:
         for start in range(0, len(jobs), size):
@@ -228,13 +243,26 @@ def _ask_all(
                 )
                 for condition, item in chunk
             ]
+            if decoding == "options":
+                chosen = [plan.task.option_answers(plan.record(item.id, condition)) for condition, item in chunk]
+                requests = [replace(request, options=own) for request, own in zip(requests, chosen, strict=True)]
             answered = runner.answer(requests)
             if len(answered) != len(chunk):
                 raise EvaluationError(f"the runner gave {len(answered)} answers to {len(chunk)} prompts")
             written = []
             for (condition, item), answer in zip(chunk, answered, strict=True):
                 shown = donors[item.id].id if condition == "shuffled" else None
-                written.append(prediction_of(item, condition, answer.text, answer=answer, shown=shown))
+                failed = answer.failure is not None
+                written.append(
+                    prediction_of(
+                        item,
+                        condition,
+                        None if failed else answer.text,
+                        answer=None if failed else answer,
+                        shown=shown,
+                        note=f"{FAILED}: {answer.failure}" if failed else None,
+                    )
+                )
             log.add(written)
             advance(len(chunk))
 

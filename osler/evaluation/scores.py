@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from osler.evaluation.option_orders import FixedPlace
 from osler.evaluation.order_scores import order_summary
 from osler.evaluation.plan import Plan
 from osler.evaluation.pooled_scores import pooled_summary
-from osler.evaluation.predictions import Prediction
+from osler.evaluation.predictions import FAILED, Prediction
 from osler.evaluation.protocols.base import Protocol, Score
 from osler.evaluation.protocols.class_names import joined
 from osler.evaluation.protocols.vqa_text import normalise
@@ -306,6 +307,9 @@ def assemble_scores(
     cut = sum(p.finished is False for p in predictions if p.condition == "real")
     if cut:
         warnings.append(f"{cut} of {len(plan.items)} answers were cut at the length limit.")
+    failed = Counter(p.condition for p in predictions if p.answer is None and (p.note or "").startswith(FAILED))
+    for condition, count in sorted(failed.items()):
+        warnings.append(f"{count} prompts of condition {condition} failed; they count as wrong. Run again to ask them.")
     clusters = len({item.cluster for item in plan.items})
     if clusters < 20:
         warnings.append(f"Only {clusters} different images: the intervals are too narrow.")

@@ -51,6 +51,8 @@ def check_folder(folder: str | Path) -> None:
     Raises:
         ModelError: names the folder, what is missing and what to do.
     """
+    from osler.models.adapter import base_of, is_adapter
+
     path = Path(folder)
     if not path.is_dir():
         looks_like_hub = len(path.parts) == 2 and not path.is_absolute() and not str(folder).startswith(".")
@@ -58,6 +60,9 @@ def check_folder(folder: str | Path) -> None:
             return
         raise ModelError(f"{folder}: no such model folder; give the folder that `osler train` or `osler build` wrote")
     config = path / "config.json"
+    if is_adapter(path):
+        check_folder(base_of(path))
+        return
     if not config.is_file():
         found = sorted(item.name for item in path.iterdir())[:6]
         hint = "; it holds " + ", ".join(found) if found else "; it is empty"
@@ -105,10 +110,11 @@ def assert_complete(info: dict[str, Any], where: str | Path) -> None:
 
 
 def load_model(folder: str | Path, *, dtype: str | None = None, device: str | None = None) -> LoadedModel:
-    """Load any `AutoModelForImageTextToText` folder (or hub name) and its processor.
+    """Load any `AutoModelForImageTextToText` folder, hub name or PEFT adapter folder, and its processor.
 
     Args:
-        folder: model folder that transformers can load; Osler's own classes are registered first.
+        folder: model folder that transformers can load; Osler's own classes are registered first. An adapter is merged
+            into the model that it names.
         dtype: "float32", "bfloat16" or "float16"; as stored when not given.
         device: torch device; the processor's memory when not given.
 
@@ -125,9 +131,12 @@ def load_model(folder: str | Path, *, dtype: str | None = None, device: str | No
     import torch
     from transformers import AutoModelForImageTextToText
 
+    from osler.models.adapter import is_adapter, load_adapter
     from osler.models.image_only import load_processor
 
     check_folder(folder)
+    if is_adapter(folder):
+        return load_adapter(folder, dtype=dtype, device=device)
     register_classes()
     try:
         model, info = AutoModelForImageTextToText.from_pretrained(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
@@ -18,10 +18,12 @@ class Request:
     Args:
         turns: conversation up to and including the user turn to answer; `<image>` marks where each image stands.
         images: RGB images, as many as placeholders, in order.
+        options: where there are any, the answer is the likeliest of these texts instead of a free one.
     """
 
     turns: tuple[Turn, ...]
     images: tuple[Image.Image, ...] = ()
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +32,21 @@ class Answer:
 
     Args:
         text: new text only, without the prompt and without special tokens.
-        tokens: new tokens, end token excluded.
+        tokens: new tokens, without the one that ended the answer (end token, or the last of a stop string).
         finished: the model ended by itself (end token or stop string); False when it ran into the length limit.
+        logprob: natural logarithm of the probability of these tokens, and of the one that ended them where `finished`;
+            so the sum has `tokens + finished` terms. None where the runner cannot tell.
+        options_logprob: the same of each of the request's options with an end token behind, in their order.
+        failure: why there is no answer, from a runner that goes on when one prompt fails; the text is empty then.
     """
 
     text: str
     tokens: int
     finished: bool
+    # two answers are equal when their texts are: probabilities round differently in batches of different shape
+    logprob: float | None = field(default=None, compare=False)
+    options_logprob: tuple[float, ...] = field(default=(), compare=False)
+    failure: str | None = None
 
 
 @runtime_checkable

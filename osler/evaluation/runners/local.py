@@ -1,11 +1,13 @@
-"""`LocalRunner`: greedy batched generation with any transformers `AutoModelForImageTextToText`.
+"""`LocalRunner`: greedy batched answers of any transformers `AutoModelForImageTextToText`.
 
 An answer must not depend on which other prompts share its batch. Prompts of different length are padded on the *left*,
-so that every row ends where its answer begins, and the attention mask goes with them: transformers derives position ids
-from it, so that a padded row sees the same positions as alone. What remains is floating-point rounding, which differs
-between batch shapes; in float32 it is too small to change a greedy choice except at a near tie, in bfloat16 ties are
-common. That is why float32 is the default on the CPU, why dtype and batch size are recorded with every score, and why
-`batch_size=1` is the setting to compare with.
+the attention mask goes with them, and position ids count tokens without padding, so that a padded row sees what it sees
+alone. What remains is floating-point rounding, which differs between batch shapes; in float32 it is too small to change
+a greedy choice except at a near tie, in bfloat16 ties are common. That is why float32 is the default on the CPU, why
+dtype and batch size are recorded with every score, and why `batch_size=1` is the setting to compare with.
+
+Models of LLaVA's kind compute an image once for all its questions (`prefill`), and leave the batch row by row as they
+end (`greedy`); others, and sampling, go through the library's `generate` (`library`).
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from osler.errors import EvaluationError
 from osler.evaluation.runners.base import Answer, Request
-from osler.messages import to_messages
+from osler.evaluation.runners.prompts import PromptEncoder, picture_keys
 from osler.records import IMAGE_PLACEHOLDER
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ class LocalRunner:
     """Answers with a model in this process.
 
     Args:
-        model: model folder, or (model, processor).
+        model: model folder, folder of a PEFT adapter, hub name, or (model, processor).
         max_new_tokens: length limit of an answer.
         batch_size: prompts in one forward pass.
         device: torch device; default: the first GPU if there is one, else the CPU (a given model stays where it is).
@@ -38,6 +40,8 @@ class LocalRunner:
         temperature: of sampling.
         top_p: of sampling.
         seed: of sampling; drawn per batch, so sampled answers do depend on the batch size.
+        share_images: compute an image once for all its questions, where the model is of LLaVA's kind; False is there to
+            compare with.
         progress: show a bar with the time left.
 
     Raises:
@@ -62,6 +66,7 @@ class LocalRunner:
         temperature: float = 1.0,
         top_p: float = 1.0,
         seed: int = 0,
+        share_images: bool = True,
         progress: bool = False,
     ) -> None:
         if max_new_tokens < 1 or batch_size < 1:
@@ -86,8 +91,10 @@ class LocalRunner:
                 self.model = self.model.to(_torch_dtype(dtype))
             self.name = type(self.model).__name__
         else:
-            self._load(Path(model), device=device, dtype=dtype)
+            self._load(model, device=device, dtype=dtype)
             self.name = str(model)
+            if self._folder and not Path(model).is_dir():  # from a hub: its folder is called by the revision
+                self.name += f"@{self._folder.name[:12]}"
         self.model.eval()
         stored = self.model.generation_config
         # some checkpoints end a turn with text instead of a token (LLaVA-Med v1.0: "###")
@@ -95,8 +102,14 @@ class LocalRunner:
         self._suppressed = list(getattr(stored, "suppress_tokens", None) or ())
         self._ends = _end_tokens(self.model, self.processor)
         self._fingerprint: str | None = None
+        self._encoder = PromptEncoder(self.processor)
+        self._prefill: Any = None
+        if not do_sample:
+            from osler.evaluation.runners.prefill import Prefiller, can_share
 
-    def _load(self, folder: Path, *, device: str | None, dtype: str | None) -> None:
+            self._prefill = Prefiller(self.model, share=share_images) if can_share(self.model) else None
+
+    def _load(self, folder: str | Path, *, device: str | None, dtype: str | None) -> None:
         import torch
 
         from osler.models import load_model
@@ -105,7 +118,7 @@ class LocalRunner:
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         loaded = load_model(folder, dtype=dtype or ("float32" if device == "cpu" else None), device=device)
         self.model, self.processor = loaded.model.requires_grad_(False), loaded.processor
-        self._folder = folder
+        self._folder = _files_of(folder)
         # questions and controls show the same pictures again and again; lives as long as this runner's model
         self._vision = ExitStack()
         self._vision.enter_context(cached_vision(self.model))
@@ -153,101 +166,131 @@ class LocalRunner:
                 raise EvaluationError(
                     f"request {position}: {wanted} {IMAGE_PLACEHOLDER} placeholders but {len(request.images)} images"
                 )
-        # Prompts without images cannot share a processor call with others.
-        order = sorted(range(len(requests)), key=lambda i: (not requests[i].images, _length(requests[i]), i))
-        batches: list[list[int]] = []
-        for i in order:
-            full = not batches or len(batches[-1]) == self.batch_size
-            if full or bool(requests[batches[-1][0]].images) != bool(requests[i].images):
-                batches.append([])
-            batches[-1].append(i)
+        keys = picture_keys(requests)
         answers: dict[int, Answer] = {}
         with _bar(len(requests), show=self.progress) as advance:
-            for batch in batches:
-                answers |= zip(batch, self._generate([requests[i] for i in batch]), strict=True)
+            for batch in self._batches(requests, keys):
+                answers |= self._answer(batch, [requests[i] for i in batch], [keys[i] for i in batch])
                 advance(len(batch))
                 if on_batch:
                     on_batch(len(batch))
         return [answers[i] for i in range(len(requests))]
 
-    def _generate(self, requests: Sequence[Request]) -> list[Answer]:
+    def _batches(self, requests: Sequence[Request], keys: Sequence[tuple[bytes, ...]]) -> list[list[int]]:
+        """Positions by batch: all with images or all without, free answers or scored options, of like length."""
+        lengths = [sum(len(turn.text) for turn in request.turns) for request in requests]
+        groups: dict[object, list[int]] = {}
+        for i, key in enumerate(keys):
+            groups.setdefault(key if self._prefill and key else i, []).append(i)
+        order: list[tuple[Any, ...]] = []
+        for number, group in enumerate(groups.values()):
+            mean = sum(lengths[i] for i in group) / len(group)
+            order += [
+                (bool(requests[i].options), len(keys[i]) == 0, len(keys[i]), mean, number, lengths[i], i) for i in group
+            ]
+        batches: list[list[int]] = []
+        kind = None
+        for *_, i in sorted(order):
+            if kind != (kind := (bool(requests[i].options), not keys[i])) or len(batches[-1]) == self.batch_size:
+                batches.append([])
+            batches[-1].append(i)
+        return batches
+
+    def _answer(
+        self, places: Sequence[int], requests: Sequence[Request], keys: Sequence[tuple[bytes, ...]]
+    ) -> dict[int, Answer]:
         import torch
 
-        inputs = self._encode(requests).to(self.model.device)
-        if "pixel_values" in inputs:
-            inputs["pixel_values"] = inputs["pixel_values"].to(self.model.dtype)
+        with torch.inference_mode():
+            if not self._prefill:
+                found = self._by_options(requests) if requests[0].options else self._by_library(requests)
+                return dict(zip(places, found, strict=True))
+            from osler.evaluation.runners.greedy import greedy
+            from osler.evaluation.runners.option_scores import score_continuations
+
+            prompts = self._encoder.encode(requests, keys)
+            answers: dict[int, Answer] = {}
+            for part, filled in self._prefill(prompts):
+                if requests[0].options:
+                    self._need_end()
+                    tails = [
+                        [
+                            self._encoder.continuation(requests[i], prompts[i], text, self._ends)
+                            for text in requests[i].options
+                        ]
+                        for i in part
+                    ]
+                    scores = score_continuations(self.model, filled, tails, suppressed=self._suppressed)
+                    told = [
+                        _chosen(requests[i], *both)
+                        for i, both in zip(part, zip(tails, scores, strict=True), strict=True)
+                    ]
+                else:
+                    rows = greedy(
+                        self.model, filled, max_new_tokens=self.max_new_tokens, ends=self._ends,
+                        suppressed=self._suppressed, stopped=self._stopped if self.stop else None,
+                    )  # fmt: skip
+                    told = [self._decode(row) for row in rows]
+                answers |= zip((places[i] for i in part), told, strict=True)
+            return answers
+
+    def _by_library(self, requests: Sequence[Request]) -> list[Answer]:
+        import torch
+
+        from osler.evaluation.runners import library
+
+        inputs = library.encode(self.processor, requests, device=self.model.device, dtype=self.model.dtype)
+        settings: dict[str, Any] = {"max_new_tokens": self.max_new_tokens, "do_sample": self.do_sample}
+        settings["suppress_tokens"] = self._suppressed or None  # an image placeholder is never an answer
         if self.do_sample:
             torch.manual_seed(self.seed)
-        start = inputs["input_ids"].shape[1]
-        # `generate` merges what the checkpoint stores (sampling, penalties) into any configuration it is given, so the
-        # stored one has to be out of the way: it must not leak into a benchmark.
-        stored, self.model.generation_config = self.model.generation_config, self._generation_config()
-        try:
-            with torch.inference_mode():
-                tokens = self.model.generate(**inputs, stopping_criteria=self._stopping(start))
-        finally:
-            self.model.generation_config = stored
-        return [self._decode(row) for row in tokens[:, start:].tolist()]
+            settings |= {"temperature": self.temperature, "top_p": self.top_p, "top_k": 0}
+        rows = library.generate(
+            self.model, inputs, settings=settings, ends=self._ends, stop=self._stopped if self.stop else None,
+            pad=self.processor.tokenizer.pad_token_id,
+        )  # fmt: skip
+        return [self._decode(row) for row in rows]
 
-    def _encode(self, requests: Sequence[Request]) -> Any:
-        tokenizer = self.processor.tokenizer
-        if tokenizer.pad_token is None:
-            # Any token serves: the mask hides it. The end token is in every vocabulary that can end an answer.
-            tokenizer.pad_token = tokenizer.eos_token
-        conversations = []
+    def _by_options(self, requests: Sequence[Request]) -> list[Answer]:
+        """Options of models whose cache cannot be copied: each behind its whole prompt."""
+        from osler.evaluation.runners.option_scores import score_joined
+
+        self._need_end()
+        found = []
         for request in requests:
-            messages, images = to_messages(request.turns), iter(request.images)
-            for message in messages:
-                for part in message["content"]:
-                    if part["type"] == "image":
-                        part["image"] = next(images)
-            conversations.append(messages)
-        return self.processor.apply_chat_template(
-            conversations,
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-            processor_kwargs={"padding": True, "padding_side": "left"},
-        )
+            own = self.processor.tokenizer
+            tails = [[*own(text, add_special_tokens=False)["input_ids"], self._ends[0]] for text in request.options]
+            scores = score_joined(self.model, self.processor, request, tails, suppressed=self._suppressed)
+            found.append(_chosen(request, tails, scores))
+        return found
 
-    def _generation_config(self) -> Any:
-        from transformers import GenerationConfig
+    def _need_end(self) -> None:
+        if not self._ends:
+            raise EvaluationError(f"{self.name}: has no end token, so that whole options cannot be compared")
 
-        sampling = {"temperature": self.temperature, "top_p": self.top_p, "top_k": 0} if self.do_sample else {}
-        return GenerationConfig(
-            max_new_tokens=self.max_new_tokens,
-            do_sample=self.do_sample,
-            num_beams=1,
-            eos_token_id=self._ends or None,
-            pad_token_id=self.processor.tokenizer.pad_token_id,
-            suppress_tokens=self._suppressed or None,  # an image placeholder is never an answer
-            **sampling,
-        )
-
-    def _stopping(self, start: int) -> list[Any]:
+    def _stopped(self, tokens: list[int]) -> bool:
         """A test on the decoded text: unlike the library's, it works with every tokenizer."""
-        import torch
+        text = self.processor.tokenizer.decode(tokens, skip_special_tokens=True)
+        return any(stop in text for stop in self.stop)
 
-        decode = self.processor.tokenizer.decode
-
-        def stopped(input_ids: Any, scores: Any, **_: Any) -> Any:
-            texts = [decode(row[start:], skip_special_tokens=True) for row in input_ids]
-            return torch.tensor([any(stop in text for stop in self.stop) for text in texts], device=input_ids.device)
-
-        return [stopped] if self.stop else []
-
-    def _decode(self, row: list[int]) -> Answer:
-        length = next((i for i, token in enumerate(row) if token in self._ends), len(row))
-        finished = length < len(row)
-        if self.stop:  # a row that a stop string ended is padded until the others of its batch end
-            while length and row[length - 1] == self.processor.tokenizer.pad_token_id:
-                length -= 1
-        text = self.processor.tokenizer.decode(row[:length], skip_special_tokens=True)
+    def _decode(self, row: Any) -> Answer:
+        length = len(row.tokens) - bool(row.ended)
+        taken = row.tokens[:length] if row.ended == "token" else row.tokens
+        text = self.processor.tokenizer.decode(taken, skip_special_tokens=True)
         cut = min((at for at in (text.find(stop) for stop in self.stop) if at >= 0), default=None)
-        if cut is not None:
-            text, finished = text[:cut], True
-        return Answer(text=text.strip(), tokens=length, finished=finished)
+        return Answer(text=text[:cut].strip(), tokens=length, finished=bool(row.ended), logprob=sum(row.logprobs))
+
+
+def _chosen(request: Request, tails: Sequence[Sequence[int]], scores: Sequence[float]) -> Answer:
+    """The likeliest option; the first of equals."""
+    best = max(range(len(scores)), key=lambda place: scores[place])
+    return Answer(
+        text=request.options[best],
+        tokens=len(tails[best]) - 1,
+        finished=True,
+        logprob=scores[best],
+        options_logprob=tuple(scores),
+    )
 
 
 def _end_tokens(model: Any, processor: Any) -> list[int]:
@@ -258,8 +301,14 @@ def _end_tokens(model: Any, processor: Any) -> list[int]:
     return sorted(tokens)
 
 
-def _length(request: Request) -> int:
-    return sum(len(turn.text) for turn in request.turns)
+def _files_of(model: str | Path) -> Path | None:
+    """Where the files of a model lie, here or in the cache of a hub; None for an adapter, which is two models."""
+    if Path(model).is_dir():
+        return Path(model) if Path(model, "config.json").is_file() else None
+    from transformers.utils import cached_file
+
+    found = cached_file(str(model), "config.json", local_files_only=True)
+    return Path(found).parent if found else None
 
 
 def _torch_dtype(name: str) -> Any:

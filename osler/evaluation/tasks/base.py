@@ -111,6 +111,14 @@ class Task(ABC):
         """The record with its options in another order: the new option i is the old option `order[i]`."""
         return reorder(record, self.options(record), order, reference=self.reference(record))
 
+    def option_answers(self, record: Record) -> tuple[str, ...]:
+        """Texts whose probabilities are compared where the likeliest option is the answer; the options themselves."""
+        return self.options(record)
+
+    def judge_context(self, record: Record) -> str:
+        """What a judge who sees no image is told about it, besides the reference answer: the tag `context`."""
+        return record.tags.get("context", "")
+
     def majority(self, training: Sequence[Record]) -> Majority:
         """The majority control, from training records only."""
         return majority_answers(training, reference=self.reference)
