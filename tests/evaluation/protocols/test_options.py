@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from osler.errors import EvaluationError
 from osler.evaluation import protocols
-from osler.evaluation.protocols.candidate_whole_word import _outermost, named_options
+from osler.evaluation.protocols.candidate_whole_word import named_options
 from osler.evaluation.protocols.logra_med_nearest_option import nearest_option
+from osler.word_spans import _outermost
 
 SCANS = ("Chest X-ray", "CT", "MRI", "Ultrasound")
 NAMES = ("candidate-whole-word", "logra-med-nearest-option")
