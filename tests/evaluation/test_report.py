@@ -253,20 +253,20 @@ class Sure(Prediction):
 
 def test_confidences_of_predictions_reach_scores_and_report(record_folder, tmp_path):
     result = run(Oracle(record_folder), record_folder, tmp_path / "out", controls=("blank",))
-    fields = [field.name for field in dataclasses.fields(Prediction)]
+    fields = [field.name for field in dataclasses.fields(Prediction) if field.name != "logprob"]
     given = {name: (0.9 if "PRES" in name else 0.6) for name in {p.item for p in result.predictions}}
     sure = [
         Sure(**{name: getattr(p, name) for name in fields}, logprob=math.log(given[p.item]) * (p.tokens or 1))
         for p in result.predictions
     ]
     from osler.evaluation import protocols
-    from osler.evaluation.compare import _item
+    from osler.evaluation.predictions import asked_item
     from osler.evaluation.scores import score_items
 
     real = [p for p in result.predictions if p.condition == "real"]
     scored = {
         "strict-exact-match": score_items(
-            protocols.get("strict-exact-match"), [_item(p) for p in real], {p.item: p.answer for p in real}
+            protocols.get("strict-exact-match"), [asked_item(p) for p in real], {p.item: p.answer for p in real}
         )
     }
     found = confidence_scores(scored, sure, seed=0)
@@ -297,11 +297,11 @@ def test_options_probabilities_give_the_brier_score_of_choices():
         for n in range(12)
     ]  # fmt: skip
     from osler.evaluation import protocols
-    from osler.evaluation.compare import _item
+    from osler.evaluation.predictions import asked_item
     from osler.evaluation.scores import score_items
 
     name = "candidate-whole-word"
-    scored = score_items(protocols.get(name), [_item(p) for p in items], {p.item: p.answer for p in items})
+    scored = score_items(protocols.get(name), [asked_item(p) for p in items], {p.item: p.answer for p in items})
     found = confidence_scores({name: scored}, items, seed=0)
     assert found["of"] == ["options"]
     entry = found["protocols"][name]

@@ -13,6 +13,7 @@ from osler.study.abnormal_aware.grid import VARIANTS, Run, all_runs, choose
 from osler.study.abnormal_aware.one_run import Setting, equal_steps, execute, recipe_of, settings_hash
 from osler.study.abnormal_aware.report import write_report
 from osler.study.abnormal_aware.schedule import finished
+from osler.study.abnormal_aware.vision_pictures import drawn_phantoms
 from osler.study.grid import StudyError
 from osler.training.recipe import load
 
@@ -45,13 +46,12 @@ def setting(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     phantom.build(folder / "phantom", size="tiny", seed=0)
     patch = pytest.MonkeyPatch()
-    patch.setattr(vision, "STEPS", 2)
+    patch.setattr(vision, "STEPS", {"phantom": 2, "bccd": 2})
     patch.setattr(vision, "PICTURES", 300)
-    patch.setattr(vision.teach, "__kwdefaults__", {**vision.teach.__kwdefaults__, "steps": 2})
-    patch.setattr(vision.labelled_pictures, "__defaults__", (300,))
+    patch.setattr(vision, "drawn_phantoms", lambda: drawn_phantoms(300))
     made = Setting({"phantom": (folder / "phantom", folder / "phantom")}, folder / "work", folder / "results", QUICK)
     made.prepared("phantom")
-    base.build_base(base.base_folder(made.work, 0), seed=0)
+    base.build_base(base.base_folder(made.work, "phantom", 0), "phantom", made.sources["phantom"], seed=0)
     yield made
     patch.undo()
 
@@ -116,7 +116,7 @@ def test_differences_are_paired_by_seed_and_item():
 
 
 def test_labels_lie_where_the_findings_are():
-    pictures = vision.labelled_pictures(20, seed=5)
+    pictures = drawn_phantoms(20, seed=5)
     assert pictures.kind_PGG.shape == (20, 8, 8)
     for number in range(20):
         there = pictures.kind_PGG[number] > 0

@@ -117,10 +117,10 @@ def test_pmc_vqa_clean_and_full(tmp_path):
     task = usable("pmc-vqa")
     assert [len(task.load(tmp_path, split="test", convention=name)) for name in ("clean", "full")] == [1, 2]
     runner, scores = run(task, tmp_path, tmp_path / "out", lambda prompt: "focal uptake pattern", convention="full")
-    assert runner.prompts[0] == (
+    assert (
         "<image>\nQuestion: And now? Choices: A:Diffuse uptake pattern B:Focal uptake pattern C:No uptake pattern "
         "D:Cannot determine from the information given The Answer is:",
-    )
+    ) in runner.prompts
     assert scores["candidate-whole-word"]["mean"] == 1.0
 
 
