@@ -11,17 +11,15 @@ import hashlib
 import io
 import ipaddress
 import json
-import math
 import socket
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from osler.errors import EndpointError
+from osler.retry_after import retry_after
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -163,7 +161,7 @@ class ChatEndpoint:
         status = response.status_code
         reason = f"status {status}: {_said(response)}"
         if status in _REPEATED or status >= 500:
-            return reason, _retry_after(response.headers.get("retry-after"))
+            return reason, retry_after(response.headers.get("retry-after"))
         if 300 <= status < 400:
             reason += "; redirects are not followed, name the address itself"
         raise self._error(reason)
@@ -283,18 +281,3 @@ def _said(response: Any) -> str:
         text = response.text
     text = " ".join(str(text).split())
     return text if len(text) <= 200 else text[:197] + "..."
-
-
-def _retry_after(value: str | None) -> float:
-    """Seconds of a Retry-After header (RFC 9110 section 10.2.3: a number of seconds, or a date); 0 without one."""
-    if not value:
-        return 0.0
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            date = parsedate_to_datetime(value)
-        except ValueError:
-            return 0.0
-        seconds = (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else 0.0

@@ -20,7 +20,8 @@ def judge(
     protocol: Annotated[str, typer.Option(help="Comma list of llm-judge, llava-med-judge.")] = "llm-judge",
     conditions: Annotated[str, typer.Option(help="Comma list, for instance real,blank.")] = "real",
     data: Annotated[
-        Path | None, typer.Option(help="Data of the run's benchmark: gives the judge each item's context.")
+        Path | None,
+        typer.Option(help="Data of the run's benchmark: contexts for the judge, pictures for the report."),
     ] = None,
     repeats: Annotated[int, typer.Option(help="Ask each prompt so often, to see whether the judge is steady.")] = 1,
     concurrency: Annotated[int, typer.Option(help="Requests under way.")] = 16,
@@ -64,4 +65,6 @@ def judge(
                 typer.echo(f"  judge: same verdict when asked again {100 * told['repeat_agreement']:.0f} %")
         for warning in entry["warnings"]:
             typer.echo(f"warning: {warning}", err=True)
+    if data is None:
+        typer.echo("report.html is as it was; with --data the judge is shown in it")
     typer.echo(f"calls: {calls.asked} asked, {calls.reused} known, {len(calls.failures)} failed; {calls.path}")

@@ -134,25 +134,27 @@ def confidence_sections(scores: Mapping[str, Any], name: str | None) -> list[Sec
 
 
 def judge_section(scores: Mapping[str, Any]) -> list[Section]:
-    """What the run tells about its judge (agreement with itself, bias of position), as it stands."""
-    judge = scores.get("judge")
-    if not isinstance(judge, dict) or not judge:
+    """What judges said (`osler judge`), and whether they agree with themselves; nothing before anyone was asked."""
+    rows = []
+    for name, entry in scores.get("judges", {}).items():
+        for condition, found in entry["conditions"].items():
+            told = found["reliability"]
+            bias = told["position_bias"]
+            rows.append([
+                name, str(entry["judge"]["model"]), condition, percent_interval(found),
+                str(found["denominator"]), str(found["failures"]), "–" if bias is None else f"{bias:+.2f}",
+                _share(told["order_agreement"]), _share(told["repeat_agreement"]),
+            ])  # fmt: skip
+    if not rows:
         return []
-    rows = [[name, _told(value)] for name, value in _flat(judge)]
-    note = "A judge is a model as well: its scores are worth what its agreement with itself is worth."
-    return [TableSection(title="Reliability of the judge", head=["", ""], rows=rows, note=note)]
+    head = ["judged by", "judge", "condition", "mean", "n", "not marked", "bias for the first place (marks)"]
+    head += ["same verdict in both orders", "same when asked again"]
+    note = "A judge is a model as well: its scores are worth what its agreement with itself is worth. –: was not asked."
+    return [TableSection(title="Judges, and how far to trust them", head=head, rows=rows, note=note)]
 
 
-def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    rows: list[tuple[str, Any]] = []
-    for key, entry in value.items():
-        name = f"{prefix}{str(key).replace('_', ' ')}"
-        rows += _flat(entry, f"{name}, ") if isinstance(entry, dict) else [(name, entry)]
-    return rows
-
-
-def _told(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f} %"
 
 
 def _brier_options(entry: Mapping[str, float] | None) -> str:

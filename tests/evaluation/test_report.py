@@ -251,6 +251,17 @@ class Sure(Prediction):
     options_logprob: tuple[float, ...] | None = None
 
 
+JUDGED = {
+    "judge": {"model": "<j>"},
+    "conditions": {
+        "real": {
+            "mean": 0.5, "low": 0.4, "high": 0.6, "denominator": 12, "failures": 1,
+            "reliability": {"position_bias": 0.5, "order_agreement": 0.91, "repeat_agreement": None},
+        }
+    },
+}  # fmt: skip
+
+
 def test_confidences_of_predictions_reach_scores_and_report(record_folder, tmp_path):
     result = run(Oracle(record_folder), record_folder, tmp_path / "out", controls=("blank",))
     fields = [field.name for field in dataclasses.fields(Prediction) if field.name != "logprob"]
@@ -274,13 +285,14 @@ def test_confidences_of_predictions_reach_scores_and_report(record_folder, tmp_p
     entry = found["protocols"]["strict-exact-match"]
     assert entry["mean_confidence"] == pytest.approx((4 * 0.9 + 8 * 0.6) / 12)
     assert entry["ece"]["mean"] == pytest.approx(1 - entry["mean_confidence"]), "all right: not sure enough"
-    scores = {**result.scores, "confidence": found, "judge": {"model": "<j>", "agreement": {"with itself": 0.91234}}}
+    scores = {**result.scores, "confidence": found, "judges": {"llm-judge": JUDGED}}
     written = write_results(dataclasses.replace(result, scores=scores, predictions=sure))
     text, checker = check(written.report, script=True)
     assert "confidence 90%" in text
     assert checker.tags.count("polyline") == 2
-    assert "Reliability of the judge" in text
-    assert "agreement, with itself" in text
+    assert "how far to trust them" in text
+    assert "+0.50" in text
+    assert "91 %" in text
     assert "&lt;j&gt;" in text
     assert "Brier" in (written.out / "report.md").read_text()
     assert judge_section(result.scores) == []

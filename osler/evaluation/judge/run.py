@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from osler.errors import EvaluationError
+from osler.evaluation import tasks
 from osler.evaluation.judge.calls import JudgeCalls
 from osler.evaluation.judge.forms import FORMS, Case, Form, marks_in
 from osler.evaluation.judge.summary import Marks, Verdict, summarise
 from osler.evaluation.predictions import Prediction, read_predictions
 from osler.evaluation.progress import progress_bar
+from osler.evaluation.run import Evaluation, write_results
 from osler.record_atomic import atomic_write
 
 
@@ -37,7 +39,8 @@ def judge_run(
         forms: names of `FORMS`.
         conditions: of the predictions.
         repeats: how often each prompt is asked, to see whether the judge agrees with itself.
-        data: of the run's task: gives the judge the context of each item, and scores by the task's groups.
+        data: of the run's task: gives the judge the context of each item, scores by the task's groups, and the pictures
+            to write the reports anew with.
         progress: show a bar.
 
     Returns:
@@ -76,12 +79,15 @@ def judge_run(
     scores["judges"] = {**scores.get("judges", {}), **found}
     with atomic_write(out / "scores.json") as stream:
         stream.write(json.dumps(scores, indent=1, ensure_ascii=False).encode())
+    if data is not None:  # without the data there are no pictures, and the report that has them stays
+        images = tasks.get(scores["task"]["name"]).image_folder(Path(data))
+        groups = {item: tags for item, (_, tags) in known.items()}
+        write_results(Evaluation(scores=scores, predictions=predictions, out=out, image_folder=images, tags=groups))
     return found
 
 
 def _known(scores: dict[str, Any], data: str | Path) -> dict[str, tuple[str, dict[str, str]]]:
     """Item -> (context, groups), from the records of the run's task."""
-    from osler.evaluation import tasks
     from osler.evaluation.items import to_item
 
     asked = scores["task"]

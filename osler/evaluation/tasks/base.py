@@ -116,8 +116,8 @@ class Task(ABC):
         return self.options(record)
 
     def judge_context(self, record: Record) -> str:
-        """What a judge who sees no image is told about it, besides the reference answer: the tag `context`."""
-        return record.tags.get("context", "")
+        """What a judge who sees no image is told about it, besides the reference answer: the tag `judge_context`."""
+        return record.tags.get("judge_context", "")
 
     def majority(self, training: Sequence[Record]) -> Majority:
         """The majority control, from training records only."""

@@ -50,6 +50,8 @@ class Choice(Published):
     wanted = f"records with the tag {OPTIONS_TAG!r}"
     needs_choices = True
     """Whether a record without options is no item."""
+    by_letter = True
+    """Whether the prompt asks for a letter, so that letters are what probabilities are compared of."""
 
     def select(self, records: Sequence[Record]) -> list[Record]:
         """Those with options, where all items have some."""
@@ -58,6 +60,11 @@ class Choice(Published):
     def options(self, record: Record) -> tuple[str, ...]:
         """Candidates of the tag `options`."""
         return options_of(record)
+
+    def option_answers(self, record: Record) -> tuple[str, ...]:
+        """Letters of the options, or their texts where the prompt asks for those."""
+        options = self.options(record)
+        return tuple(LETTERS[: len(options)]) if self.by_letter else options
 
     def asked(self, question: str, options: Sequence[str]) -> str:
         """Text of the user turn, without pictures."""

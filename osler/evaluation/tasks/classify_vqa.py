@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from osler.errors import EvaluationError
 from osler.evaluation.controls import Majority
 from osler.evaluation.majority_options import majority_options
 from osler.evaluation.tasks.base import Problem
-from osler.evaluation.tasks.records import Records
+from osler.evaluation.tasks.omnimedvqa_files import OmniMedVqaFiles
 from osler.record_options import OPTIONS_TAG, options_of
 from osler.records import IMAGE_PLACEHOLDER, Record, Turn
-from osler.sources import omnimedvqa
 
 CANDIDATES = "Here are {count} candidate answers:"
 """Follows the question without a space, as released; then comes the list of options as Python prints it."""
@@ -43,7 +40,7 @@ def classification_prompt(question: str, options: Sequence[str], *, images: int 
     return text + f"\n{IMAGE_PLACEHOLDER}" * images
 
 
-class ClassifyVqa(Records):
+class ClassifyVqa(OmniMedVqaFiles):
     """Zero-shot classification as in LoGra-Med, which takes 23 data sets of OmniMedVQA.
 
     `data` is what `records` reads, where the tag `options` makes a record an item; or else a folder in OmniMedVQA's
@@ -63,20 +60,6 @@ class ClassifyVqa(Records):
     wanted = f"records with the tag {OPTIONS_TAG!r}"
     layout = "documented"
     source = "omnimedvqa"
-
-    def load(self, data: Path, *, split: str, convention: str) -> list[Record]:
-        """Records of the split's file, or all rows of OmniMedVQA's open-access part when `split` is "test".
-
-        Raises:
-            EvaluationError: when there is no such split.
-            RecordError, SourceError: for bad lines and rows.
-        """
-        # record files first: the source may have written them beside the question files, without the bad rows
-        if self._file(data, split) or not omnimedvqa.is_layout(data):
-            return super().load(data, split=split, convention=convention)
-        if split != "test":
-            raise EvaluationError(f"{data}: OmniMedVQA has no split {split!r}; all of it is for testing")
-        return omnimedvqa.read(data)
 
     def select(self, records: Sequence[Record]) -> list[Record]:
         """Those with options."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from osler.errors import EvaluationError
 from osler.evaluation.tasks.choice import Choice
 from osler.evaluation.tasks.classify_vqa import ANSWER_ONLY, CANDIDATES
-from osler.records import Record
-from osler.sources import omnimedvqa
+from osler.evaluation.tasks.omnimedvqa_files import OmniMedVqaFiles
 
 
-class OmniMedVqa(Choice):
+class OmniMedVqa(OmniMedVqaFiles, Choice):
     """OmniMedVQA (Hu et al., CVPR 2024): 42 data sets in the open part, scored by type, modality and data set.
 
     `data` is what `osler data get omnimedvqa` wrote, or a folder in the published layout, where a bad row stops the
@@ -28,19 +25,7 @@ class OmniMedVqa(Choice):
     groups = ("dataset", "modality")
     layout = "documented"
     source = "omnimedvqa"
-
-    def load(self, data: Path, *, split: str, convention: str) -> list[Record]:
-        """Records of the split's file, or all rows of the published open-access part when `split` is "test".
-
-        Raises:
-            EvaluationError: when there is no such split.
-            RecordError, SourceError: for bad lines and rows.
-        """
-        if self._file(data, split) or not omnimedvqa.is_layout(data):
-            return super().load(data, split=split, convention=convention)
-        if split != "test":
-            raise EvaluationError(f"{data}: OmniMedVQA has no split {split!r}; all of it is for testing")
-        return omnimedvqa.read(data)
+    by_letter = False
 
     def asked(self, question: str, options: Sequence[str]) -> str:
         """Question, candidates as Python prints them, and the demand to return nothing else, as released."""

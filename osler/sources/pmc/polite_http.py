@@ -6,19 +6,17 @@ eighty megabytes for one GET and one listing.
 
 from __future__ import annotations
 
-import math
 import random
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from osler.errors import SourceError
 from osler.packages import is_offline
+from osler.retry_after import retry_after
 from osler.sources.pmc.stores import ObjectProblem
 
 FIRST_WAIT = 0.5  # seconds before the first repetition; doubled each time, with jitter
@@ -131,16 +129,3 @@ class PoliteClient:
             turn = max(now, self._next)
             self._next = turn + 1 / self.rate
         time.sleep(max(0.0, turn - now))
-
-
-def retry_after(value: str | None) -> float:
-    """Seconds of a Retry-After header (RFC 9110 section 10.2.3: a number of seconds, or a date); 0 without one."""
-    try:
-        seconds = float(value or 0)
-    except ValueError:
-        try:
-            date = parsedate_to_datetime(str(value))
-        except ValueError:
-            return 0.0
-        seconds = (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else 0.0

@@ -101,9 +101,12 @@ def test_the_released_form_with_and_without_context(run, record_folder):
         assert found["conditions"]["real"]["relative_score"]["mean"] == 0.5
         assert found["warnings"] == ["12 items were judged without context."]
         for line in lines:
-            line["tags"]["context"] = f"Figure Caption: of {line['id']}"
+            line["tags"]["judge_context"] = f"Figure Caption: of {line['id']}"
         (record_folder / "test.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         found = judge_run(run, calls(server, run), forms=("llava-med-judge",), data=record_folder)["llava-med-judge"]
+        page = (run / "report.html").read_text()
+        assert "how far to trust them" in page
+        assert "data:image" in page
         assert found["warnings"] == []
         told = [body["messages"][1]["content"] for body in server.asked[-12:]]
         assert {text.split("\n")[1] for text in told} == {f"Figure Caption: of {line['id']}" for line in lines}

@@ -280,3 +280,15 @@ def test_path_vqa_from_its_record_file(tmp_path: Path):
     picture(tmp_path / "0.png")
     _, scores = run(usable("path-vqa"), tmp_path, tmp_path / "out", lambda prompt: "yes")
     assert (scores["yes-no"]["mean"], scores["llava-med-open-recall"]["mean"]) == (1.0, 0.0)
+
+
+def test_probabilities_are_compared_of_what_the_prompt_asks_for():
+    item = record("a", "CT", options=options_tag(["CT", "MRI"]), modality="CT", dataset="x")
+    assert tasks.get("pmc-vqa").option_answers(item) == ("A", "B")
+    assert tasks.get("mmmu-med").option_answers(item) == ("A", "B")
+    assert tasks.get("omnimedvqa").option_answers(item) == ("CT", "MRI")
+
+
+def test_the_judge_is_told_what_the_source_wrote_down():
+    item = record("a", "It is dense.", judge_context="Figure Caption: a dense liver")
+    assert tasks.get("llava-med-chat").judge_context(item) == "Figure Caption: a dense liver"
